@@ -1,0 +1,1 @@
+"""Register, login, autoLogin; tokens and sessions."""

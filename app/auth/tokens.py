@@ -1,0 +1,158 @@
+"""Our tokens: access tokens are ES256 JWTs (RFC 9068), refresh tokens are ``<session id>.<generation>.<HMAC>``.
+
+Verification follows RFC 8725: one algorithm, the key looked up in memory by ``kid``, every claim required, and
+``jku``, ``x5u`` or ``jwk`` in a header never looked at.
+"""
+
+import base64
+import hashlib
+import hmac
+import re
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+from jwt.types import Options
+
+from app.auth.keyring import Keyring
+from core.clock import Clock
+from core.errors import AppError, Code
+from models.sessions import Session
+from models.users import User
+
+LEEWAY_S = 30
+CACHED = 10_000
+MAX_LENGTH = 4096
+REQUIRED = ["iss", "aud", "sub", "sid", "iat", "exp", "jti"]
+CHECKS: Options = {"require": REQUIRED, "verify_exp": False, "verify_nbf": True, "verify_iat": True, "strict_aud": True}
+REFRESH = re.compile(r"([0-9a-f]{32})\.([1-9][0-9]{0,8}|0)\.([A-Za-z0-9_-]{43})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What an access token says; ``auth_time`` and ``exp`` in seconds."""
+
+    sub: str
+    sid: str
+    roles: tuple[str, ...]
+    appid: str | None
+    auth_time: int
+    exp: int
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshToken:
+    """A refresh token whose MAC was right; whether it still counts is for the session row to say."""
+
+    session_id: str
+    generation: int
+    key_id: str
+
+
+class Tokens:
+    """Signs and verifies. The keys are in memory: a forged token costs no query."""
+
+    def __init__(self, keyring: Keyring, clock: Clock, *, issuer: str, audience: str, ttl_s: int) -> None:
+        self._keyring = keyring
+        self._clock = clock
+        self._issuer = issuer
+        self._audience = audience
+        self.ttl_s = ttl_s
+        self._signer = keyring.access[0]
+        self._headers = {"kid": self._signer.id, "typ": "at+jwt"}
+        self._publics = {key.id: key.public for key in keyring.access}
+        self._verified: OrderedDict[str, Claims] = OrderedDict()
+        self._jwt = jwt.PyJWT()
+
+    @property
+    def refresh_key(self) -> str:
+        """The id of the key that new refresh tokens are made with."""
+        return self._keyring.refresh[0][0]
+
+    def sign_access(self, user: User, session: Session) -> str:
+        """A new access token of the session."""
+        now_s = self._clock.now_ms() // 1000
+        claims: dict[str, Any] = {
+            "iss": self._issuer,
+            "aud": self._audience,
+            "sub": user.id,
+            "sid": session.id,
+            "roles": list(user.roles),
+            "auth_time": session.auth_at // 1000,
+            "jti": self._clock.token(128),
+            "iat": now_s,
+            "exp": now_s + self.ttl_s,
+        }
+        if session.appid:
+            claims["appid"] = session.appid
+        return self._jwt.encode(claims, self._signer.private, "ES256", self._headers)
+
+    def verify_access(self, token: str) -> Claims:
+        """The claims; raises 4011 when only its time is over, else 4010. Verified tokens are remembered."""
+        claims = self._verified.get(token) or self._verify(token)
+        if claims.exp + LEEWAY_S <= self._clock.now_ms() // 1000:
+            self._verified.pop(token, None)
+            raise AppError(Code.TOKEN_EXPIRED)
+        return claims
+
+    def make_refresh(self, session: Session) -> str:
+        """The refresh token of the session's present generation."""
+        secret = dict(self._keyring.refresh)[session.refresh_key]
+        return f"{session.id}.{session.generation}.{_mac(secret, session.id, session.generation)}"
+
+    def parse_refresh(self, token: str) -> RefreshToken:
+        """What the token names; raises 4012 unless one of our keys made it."""
+        match = REFRESH.fullmatch(token)
+        if match is None:
+            raise AppError(Code.REFRESH_INVALID, cause="malformed")
+        session_id, generation, mac = match[1], int(match[2]), match[3]
+        for key_id, secret in self._keyring.refresh:
+            if hmac.compare_digest(mac, _mac(secret, session_id, generation)):
+                return RefreshToken(session_id, generation, key_id)
+        raise AppError(Code.REFRESH_INVALID, cause="the MAC is not ours")
+
+    def _verify(self, token: str) -> Claims:
+        if len(token) > MAX_LENGTH:
+            raise AppError(Code.UNAUTHENTICATED, cause="oversized token")
+        try:
+            payload = self._decode(token)
+            claims = _claims(payload)
+        except jwt.ExpiredSignatureError:
+            raise AppError(Code.TOKEN_EXPIRED) from None
+        except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as error:
+            raise AppError(Code.UNAUTHENTICATED, cause=type(error).__name__) from None
+        self._remember(token, claims)
+        return claims
+
+    def _decode(self, token: str) -> dict[str, Any]:
+        header = jwt.get_unverified_header(token)
+        key = self._publics.get(header["kid"]) if isinstance(header.get("kid"), str) else None
+        if key is None or header.get("typ") != "at+jwt":
+            raise jwt.InvalidTokenError
+        return self._jwt.decode(
+            token,
+            key,
+            algorithms=["ES256"],
+            audience=self._audience,
+            issuer=self._issuer,
+            leeway=LEEWAY_S,
+            options=CHECKS,
+        )
+
+    def _remember(self, token: str, claims: Claims) -> None:
+        self._verified[token] = claims
+        if len(self._verified) > CACHED:
+            self._verified.popitem(last=False)
+
+
+def _claims(payload: dict[str, Any]) -> Claims:
+    sub, sid, roles, exp = (payload.get(name) for name in ("sub", "sid", "roles", "exp"))
+    if not (isinstance(sub, str) and isinstance(sid, str) and isinstance(roles, list) and isinstance(exp, int)):
+        raise TypeError
+    return Claims(sub, sid, tuple(roles), payload.get("appid"), int(payload["auth_time"]), exp)
+
+
+def _mac(secret: bytes, session_id: str, generation: int) -> str:
+    digest = hmac.digest(secret, f"{session_id}.{generation}".encode(), hashlib.sha256)
+    return base64.urlsafe_b64encode(digest)[:43].decode()

@@ -1,0 +1,1 @@
+"""WeChat's ciphers and signatures, and our own sealing at rest."""

@@ -1,0 +1,1 @@
+"""The command `kaimen`: builds everything, starts and stops it."""

@@ -1,0 +1,99 @@
+"""``kaimen dev``: backend and simulator in one process, for trying and developing."""
+
+import json
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli import serving
+from cli.main import start_logs
+from core.clock import Clock
+from core.settings import Settings, load_settings
+from models import migrations
+from models.db import open_database
+from simulator import DEFAULT_APPS, Simulator
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The command line of ``kaimen dev``; None where nothing was given."""
+
+    host: str | None
+    port: int | None
+    simulator_port: int
+    data_dir: Path | None
+    no_simulator: bool
+
+
+async def run_dev(options: Options) -> None:
+    """Serves until it is stopped."""
+    given = load_settings(host=options.host, port=options.port, data_dir=options.data_dir)
+    sockets = serving.bind(given.host, given.port)
+    port = sockets[0].getsockname()[1]
+    async with simulated(options, given.host, port) as found:
+        settings = load_settings(host=options.host, port=port, data_dir=options.data_dir, **found)
+        start_logs(_readable(settings))
+        with serving.single_process(settings):
+            await _migrate(settings)
+            async with serving.serving(settings, sockets):
+                click.echo(greeting(settings, found.get("wechat_api_url")))
+                await serving.until_stopped()
+    click.echo("stopped")
+
+
+@asynccontextmanager
+async def simulated(options: Options, host: str, backend_port: int) -> AsyncIterator[dict[str, Any]]:
+    """The settings that lead to the simulator, which runs within the block; none of them without it."""
+    if options.no_simulator:
+        yield {}
+        return
+    own_apps = json.loads(os.environ.get("KAIMEN_APPS", "null"))
+    apps = own_apps or DEFAULT_APPS
+    simulator = Simulator(apps=apps, backend_url=f"http://127.0.0.1:{backend_port}", any_code=True)
+    try:
+        await simulator.start(host=host, port=options.simulator_port)
+    except OSError:
+        raise serving.Refused(
+            f"cannot listen on {host}:{options.simulator_port} for the simulator: is already in use; "
+            "choose another with --simulator-port"
+        ) from None
+    try:
+        yield {"wechat_api_url": f"http://127.0.0.1:{simulator.port}", "apps": apps}
+    finally:
+        await simulator.stop()
+
+
+def greeting(settings: Settings, simulator_url: str | None) -> str:
+    """Where everything is, and a login to paste into another terminal."""
+    lines = ["", "  Kaimen 开门", "", f"  backend     {settings.public_url}{settings.path_prefix}"]
+    if simulator_url:
+        lines.append(f"  simulator   {simulator_url}   (open it: a phone to log in with)")
+    lines += [f"  data        {settings.data_dir}", "", "  Log in from another terminal:", ""]
+    lines.append(f"  {login_command(settings)}")
+    return "\n".join([*lines, "", "  Ctrl-C stops.", ""])
+
+
+def login_command(settings: Settings) -> str:
+    """A curl line; the simulator takes any code it has not seen as alice's."""
+    url = f"{settings.public_url}{settings.path_prefix}/api/auth"
+    body = '\'{"action":"login","code":"try-\'$(date +%s)\'"}\''
+    return f"curl -s {url} -H 'Content-Type: application/json' -d {body}"
+
+
+def _readable(settings: Settings) -> Settings:
+    """People read the terminal of ``kaimen dev``, unless the settings ask for JSON."""
+    if "log_format" in settings.model_fields_set:
+        return settings
+    return settings.model_copy(update={"log_format": "console"})
+
+
+async def _migrate(settings: Settings) -> None:
+    clock = Clock()
+    database = open_database(settings.database_url.get_secret_value(), clock)
+    await migrations.migrate(database, clock)
+    await database.close()

@@ -1,0 +1,1 @@
+"""Settings, errors, clock and logs: the ground floor, which knows nobody."""

@@ -1,0 +1,50 @@
+"""Logs: JSON lines for machines, coloured text for people; secrets cannot get in by construction.
+
+An event is logged with named values that the caller chose; request bodies, query strings, headers and exception
+messages are never among them. Tracebacks are frames only, for a driver's message may hold a value.
+"""
+
+import logging
+import sys
+import traceback
+from typing import Any
+
+import structlog
+from structlog.typing import FilteringBoundLogger
+
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+def set_up_logs(level: str, log_format: str) -> None:
+    """Once per process; also brings the libraries' own warnings into the same form."""
+    console = log_format == "console"
+    renderer: Any = structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
+    stamp = structlog.processors.TimeStamper(fmt="%H:%M:%S" if console else "iso", utc=not console)
+    structlog.configure(
+        processors=[structlog.processors.add_log_level, stamp, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(handlers=[_LibraryHandler()], level=max(LEVELS[level], logging.WARNING), force=True)
+
+
+def get_logger() -> FilteringBoundLogger:
+    """The logger: ``log.info("event", name=value)``."""
+    logger: FilteringBoundLogger = structlog.get_logger()
+    return logger
+
+
+def frames_of(error: BaseException) -> list[str]:
+    """Where it happened, innermost last, without any message or local value."""
+    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
+
+
+class _LibraryHandler(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        values: dict[str, Any] = {"logger": record.name, "where": f"{record.pathname}:{record.lineno}"}
+        if record.exc_info and record.exc_info[1]:
+            error = record.exc_info[1]
+            values |= {"exception": type(error).__name__, "frames": frames_of(error)}
+        level = "error" if record.levelno >= logging.ERROR else "warning"
+        getattr(get_logger(), level)("library", template=str(record.msg).partition("\n")[0], **values)

@@ -1,0 +1,47 @@
+"""``POST /api/auth`` and ``/api/auth/logout``."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
+
+from app.auth.sign_in import Auth, Client
+from app.commands import AutoLogin, Command, Login, Logout, Register, parse_command
+from core.errors import AppError, Code
+from handlers.base import ApiHandler
+
+
+class Action(NamedTuple):
+    """What an ``action`` takes and what it runs."""
+
+    model: type[Command]
+    run: Callable[[Auth, Any, Client], Awaitable[dict[str, Any]]]
+
+
+ACTIONS = {
+    "register": Action(Register, Auth.register),
+    "login": Action(Login, Auth.login),
+    "autoLogin": Action(AutoLogin, Auth.auto_login),
+}
+
+
+class AuthHandler(ApiHandler):
+    """Register, login, autoLogin."""
+
+    async def post(self) -> None:
+        """The action named in the body."""
+        body = self.json()
+        name = body.pop("action", None)
+        action = ACTIONS.get(name) if isinstance(name, str) else None
+        if action is None:
+            raise AppError(Code.INVALID_REQUEST, field="action")
+        command = parse_command(action.model, body)
+        self.reply(await action.run(self.kaimen.auth, command, self.client))
+
+
+class LogoutHandler(ApiHandler):
+    """Logout, here or everywhere."""
+
+    async def post(self) -> None:
+        """Ends the session of the token, or all."""
+        claims = await self.authenticate()
+        await self.kaimen.auth.logout(claims, parse_command(Logout, self.json()))
+        self.reply({})

@@ -1,0 +1,190 @@
+"""What every handler shares: body with its limit, envelope, errors, who is calling, the access log.
+
+Errors surface here and only here: a handler raises ``AppError``; ``write_error`` renders it.
+"""
+
+import json
+import re
+from typing import Any
+
+from tornado.web import HTTPError, RequestHandler, stream_request_body
+
+from app.auth.sign_in import Client
+from app.auth.tokens import Claims
+from app.kaimen import Kaimen
+from core.errors import CRITICAL, AppError, Code
+from core.observe.logs import frames_of, get_logger
+from handlers.client import client_of
+from handlers.strict_json import parse_json_object
+
+BODY_MAX = 64 * 1024
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+JSON = "application/json; charset=utf-8"
+VERBS = ("GET", "POST", "PATCH", "DELETE")
+HEADERS = {
+    "Content-Type": JSON,
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+BY_STATUS = {404: Code.NOT_FOUND, 405: Code.METHOD_NOT_ALLOWED}
+
+
+@stream_request_body
+class ApiHandler(RequestHandler):
+    """A handler of the contract: ``json()`` in, ``reply(data)`` out."""
+
+    request_id: str = ""
+    claims: Claims | None = None
+    failure: AppError | None = None
+
+    @property
+    def kaimen(self) -> Kaimen:
+        """The services."""
+        services: Kaimen = self.application.settings["kaimen"]
+        return services
+
+    @property
+    def client(self) -> Client:
+        """Who calls."""
+        return client_of(self.request, self.kaimen.settings.trusted_proxies)
+
+    def initialize(self) -> None:
+        """Counted as under way until it is finished or its client is gone."""
+        self.kaimen.health.begin(self)
+
+    def on_finish(self) -> None:
+        """No longer under way."""
+        self.kaimen.health.end(self)
+
+    def on_connection_close(self) -> None:
+        """Nobody waits for the reply any more."""
+        self.kaimen.health.end(self)
+
+    def set_default_headers(self) -> None:
+        """Headers of every reply; tokens are never cached."""
+        del self._headers["Server"]
+        for name, value in HEADERS.items():
+            self._headers[name] = value
+        self._headers["X-Request-Id"] = self.request_id = self.request_id or self._find_request_id()
+
+    def prepare(self) -> None:
+        """Refuses a body that says it is too large before reading it."""
+        self._body = bytearray()
+        self._too_large = False
+        length = self.request.headers.get("Content-Length", "0")
+        if not length.isdigit() or int(length) > BODY_MAX:
+            self.set_header("Connection", "close")
+            raise AppError(Code.BODY_TOO_LARGE)
+
+    def data_received(self, chunk: bytes) -> None:
+        """Collects the body, and forgets it when it grows too large."""
+        self._too_large = self._too_large or len(self._body) + len(chunk) > BODY_MAX
+        if not self._too_large:
+            self._body += chunk
+
+    def json(self) -> dict[str, Any]:
+        """The request's JSON object; nothing at all counts as ``{}``. Raises 4000, 4130, 4150."""
+        if self._too_large:
+            raise AppError(Code.BODY_TOO_LARGE)
+        if not self._body:
+            return {}
+        media_type = self.request.headers.get("Content-Type", "").split(";", 1)[0].strip().lower()
+        if media_type != "application/json":
+            raise AppError(Code.UNSUPPORTED_MEDIA_TYPE)
+        return parse_json_object(bytes(self._body))
+
+    async def authenticate(self) -> Claims:
+        """The claims of the bearer token; raises 4010, 4011, 4015."""
+        scheme, _, token = self.request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise AppError(Code.UNAUTHENTICATED, cause="no bearer token")
+        self.claims = await self.kaimen.auth.authenticate(token)
+        return self.claims
+
+    def reply(self, data: Any) -> None:
+        """200 with the envelope of success."""
+        self._write_json({"code": 200, "message": "success", "data": data, "requestId": self.request_id})
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """The envelope of failure, whatever went wrong."""
+        _, error, _ = kwargs.get("exc_info", (None, None, None))
+        failure = self.failure = _as_app_error(error, status_code)
+        code = failure.code
+        self.set_status(code.value.status)
+        self._set_error_headers(failure)
+        body = {"code": code.value.number, "error": code.error, "message": code.message(self._language())}
+        self._write_json({**body, "data": failure.data, "requestId": self.request_id})
+
+    def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
+        """A bug is logged with its frames; everything else is in the access log."""
+        if value is not None and not isinstance(value, AppError | HTTPError):
+            get_logger().error(
+                "bug", request_id=self.request_id, exception=type(value).__name__, frames=frames_of(value)
+            )
+
+    def compute_etag(self) -> None:
+        """No ETag: nothing here is cached."""
+
+    def _write_json(self, body: dict[str, Any]) -> None:
+        self.finish(json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode())
+
+    def _set_error_headers(self, failure: AppError) -> None:
+        if failure.retry_after_s is not None:
+            self.set_header("Retry-After", str(failure.retry_after_s))
+        if failure.code.value.status == 401:
+            self.set_header("WWW-Authenticate", "Bearer")
+        if failure.code is Code.METHOD_NOT_ALLOWED:
+            self.set_header("Allow", ", ".join(self._allowed()))
+        if failure.code is Code.BODY_TOO_LARGE:
+            self.set_header("Connection", "close")
+
+    def _allowed(self) -> list[str]:
+        return [
+            verb for verb in VERBS if getattr(type(self), verb.lower()) is not getattr(RequestHandler, verb.lower())
+        ]
+
+    def _language(self) -> str:
+        for part in self.request.headers.get("Accept-Language", "").lower().split(","):
+            if part.strip()[:2] in ("en", "zh"):
+                return part.strip()[:2]
+        return "zh"
+
+    def _find_request_id(self) -> str:
+        given = self.request.headers.get("X-Request-Id", "")
+        return given if REQUEST_ID.fullmatch(given) else self.kaimen.clock.new_id()
+
+
+class NotFoundHandler(ApiHandler):
+    """Whatever the table of routes does not name."""
+
+    def prepare(self) -> None:
+        """4040, for any method."""
+        raise AppError(Code.NOT_FOUND)
+
+
+def log_request(handler: RequestHandler) -> None:
+    """One line for each request: the path without its query, the outcome, never a body."""
+    failure: AppError | None = getattr(handler, "failure", None)
+    claims: Claims | None = getattr(handler, "claims", None)
+    values: dict[str, Any] = {
+        "method": handler.request.method,
+        "path": handler.request.path,
+        "status": handler.get_status(),
+        "ms": round(handler.request.request_time() * 1000, 1),
+        "request_id": getattr(handler, "request_id", ""),
+    }
+    if claims:
+        values |= {"user": claims.sub, "session": claims.sid}
+    if failure is None:
+        get_logger().info("request", **values)
+    else:
+        values |= {"code": failure.code.value.number, "cause": failure.cause}
+        log = get_logger()
+        (log.error if failure.code.value.severity == CRITICAL else log.info)("request", **values)
+
+
+def _as_app_error(error: BaseException | None, status: int) -> AppError:
+    if isinstance(error, AppError):
+        return error
+    return AppError(BY_STATUS.get(status, Code.INVALID_REQUEST if 400 <= status < 500 else Code.INTERNAL))

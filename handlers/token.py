@@ -1,0 +1,30 @@
+"""For whoever verifies our tokens: public keys, and the check for nginx ``auth_request``."""
+
+import json
+
+from handlers.base import ApiHandler
+
+JWKS_MAX_AGE_S = 300
+
+
+class JwksHandler(ApiHandler):
+    """``GET /.well-known/jwks.json`` (RFC 7517)."""
+
+    def get(self) -> None:
+        """The public keys, cacheable."""
+        self.set_header("Cache-Control", f"public, max-age={JWKS_MAX_AGE_S}")
+        self.finish(json.dumps(self.kaimen.keyring.jwks()))
+
+
+class VerifyHandler(ApiHandler):
+    """``GET /api/token/verify``."""
+
+    async def get(self) -> None:
+        """204 with who it is in headers, or 401."""
+        claims = await self.authenticate()
+        self.set_header("X-User-Id", claims.sub)
+        self.set_header("X-Session-Id", claims.sid)
+        self.set_header("X-User-Roles", ",".join(claims.roles))
+        self.set_status(204)
+        self.clear_header("Content-Type")
+        self.finish()

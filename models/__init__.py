@@ -1,0 +1,1 @@
+"""What is stored: rows, Redis keys, transactions. Knows only the drivers."""

@@ -1,0 +1,69 @@
+"""Work that arrives together is done together: the group commit of the design, and read batching.
+
+A caller awaits its own result; underneath, whatever waits is handed to one call of ``run``. While that is
+under way the next batch gathers, so batches grow with the load and a lone caller waits for nobody.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Run = Callable[[list[Item]], Awaitable[Sequence[Result | Exception]]]
+
+
+class Batcher(Generic[Item, Result]):
+    """``run(items)`` returns one result or exception for each item, in order; if it raises, all items fail.
+
+    ``lanes`` batches may be under way at once, each of at most ``max_items``.
+    """
+
+    def __init__(self, run: Run[Item, Result], *, max_items: int = 64, lanes: int = 1) -> None:
+        self._run = run
+        self._max_items = max_items
+        self._lanes = lanes
+        self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def submit(self, item: Item) -> "asyncio.Future[Result]":
+        """A future of the item's own result; starts a batch if a lane is free."""
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        if len(self._tasks) < self._lanes:
+            self._start()
+        return future
+
+    async def close(self) -> None:
+        """Waits until everything submitted is done."""
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _start(self) -> None:
+        task = asyncio.get_running_loop().create_task(self._drain())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _drain(self) -> None:
+        while self._waiting:
+            size = min(len(self._waiting), self._max_items)
+            batch = [self._waiting.popleft() for _ in range(size)]
+            await self._work_off(batch)
+
+    async def _work_off(self, batch: list[tuple[Item, "asyncio.Future[Result]"]]) -> None:
+        try:
+            results = await self._run([item for item, _ in batch])
+        except Exception as error:
+            results = [error] * len(batch)
+        for (_, future), result in zip(batch, results, strict=True):
+            _settle(future, result)
+
+
+def _settle(future: "asyncio.Future[Result]", result: Result | Exception) -> None:
+    if future.done():  # its caller gave up
+        return
+    if isinstance(result, Exception):
+        future.set_exception(result)
+    else:
+        future.set_result(result)

@@ -1,0 +1,199 @@
+"""MySQL and MariaDB through aiomysql: a small pool, and the driver's traps disarmed.
+
+aiomysql turns multi-statements on, goes on in plaintext when TLS was asked for but not offered, and has no
+read timeout; see ``_Connection`` and ``Database.BUDGET_S``.
+"""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from aiomysql.connection import Connection
+from pymysql import err
+from pymysql.constants import CLIENT, ER
+
+from core.clock import Clock
+from core.errors import AppError, Code
+from models.db.base import Conflict, Database, Dialect, DuplicateKey, LostConnection, Row, Tx, spell_new
+
+POOL_SIZE = 16
+CONNECT_TIMEOUT_S = 1.0
+CONFLICTS = {ER.LOCK_DEADLOCK, ER.LOCK_WAIT_TIMEOUT}
+LOST = {2003, 2006, 2013, 1927, 1053}  # cannot connect, gone away, lost, killed, shutting down
+INIT = "SET SESSION sql_mode = 'TRADITIONAL', innodb_lock_wait_timeout = 1, time_zone = '+00:00', sql_notes = 0"
+ISOLATION = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
+
+
+class MySQLDialect:
+    """MySQL 8 and MariaDB 10.11."""
+
+    name = "mysql"
+    for_update = " FOR UPDATE"
+
+    def upsert(self, key: str, assignments: str) -> str:
+        """See ``Dialect``; the key is implied."""
+        return " ON DUPLICATE KEY UPDATE " + spell_new(assignments, r"VALUES(\1)")
+
+
+class _Connection(Connection):  # type: ignore[misc]
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.client_flag &= ~CLIENT.MULTI_STATEMENTS
+
+    async def _request_authentication(self) -> None:
+        if self._ssl_context and not self.server_capabilities & CLIENT.SSL:
+            raise err.OperationalError(2026, "the server offers no TLS, which the settings ask for")
+        await super()._request_authentication()
+
+
+class MySQLTx:
+    """Statements on one connection."""
+
+    dialect: Dialect = MySQLDialect()
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def fetch(self, sql: str, args: Sequence[Any] = ()) -> list[Row]:
+        """See ``Tx``."""
+        with _mapped_errors():
+            async with self._connection.cursor() as cursor:
+                await cursor.execute(sql, args or None)
+                return list(await cursor.fetchall())
+
+    async def execute(self, sql: str, args: Sequence[Any] = ()) -> int:
+        """See ``Tx``; the count is of rows matched, not of rows changed (the driver sets FOUND_ROWS)."""
+        with _mapped_errors():
+            async with self._connection.cursor() as cursor:
+                return int(await cursor.execute(sql, args or None))
+
+
+class MySQL(Database):
+    """A pool of connections, the one used last first."""
+
+    dialect: Dialect = MySQLDialect()
+
+    def __init__(self, url: str, clock: Clock) -> None:
+        super().__init__(clock)
+        self._options = parse_url(url)
+        self._idle: list[Connection] = []
+        self._slots = asyncio.Semaphore(POOL_SIZE)
+
+    async def close(self) -> None:
+        """See ``Database``."""
+        while self._idle:
+            await self._idle.pop().ensure_closed()
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[Tx]:
+        async with self._connection() as connection:
+            tx = MySQLTx(connection)
+            await tx.execute("BEGIN")
+            try:
+                yield tx
+            except (DuplicateKey, AppError):
+                await tx.execute("ROLLBACK")
+                raise
+            await _commit(tx)
+
+    @asynccontextmanager
+    async def _reader(self) -> AsyncIterator[Tx]:
+        async with self._connection() as connection:
+            yield MySQLTx(connection)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        async with self._slots:
+            connection = self._idle.pop() if self._idle else await self._connect()
+            try:
+                yield connection
+            except (DuplicateKey, AppError):
+                self._idle.append(connection)
+                raise
+            except BaseException:
+                connection.close()  # in an unknown state: never reused
+                raise
+            self._idle.append(connection)
+
+    async def _connect(self) -> Connection:
+        with _mapped_errors():
+            connection = _Connection(**self._options)
+            await connection._connect()
+            await connection.query(ISOLATION)
+            return connection
+
+    @asynccontextmanager
+    async def migration_lock(self) -> AsyncIterator[None]:
+        """``GET_LOCK``, per database; raises 5001 when another run holds it for over a minute."""
+        async with self._connection() as connection:
+            tx = MySQLTx(connection)
+            name = "SELECT GET_LOCK(CONCAT('kaimen.migrate.', DATABASE()), 60)"
+            if (await tx.fetch(name)) != [(1,)]:
+                raise AppError(Code.DATABASE_UNAVAILABLE, cause="another migration has been running for a minute")
+            try:
+                yield
+            finally:
+                await tx.fetch("SELECT RELEASE_LOCK(CONCAT('kaimen.migrate.', DATABASE()))")
+
+
+def parse_url(url: str) -> dict[str, Any]:
+    """Driver options of ``mysql://user:password@host:3306/name?ssl=…``.
+
+    ``ssl=true`` verifies the server against the system's authorities, ``ssl=/path/ca.pem`` against that one;
+    ``unix_socket=/path`` connects through a socket.
+    """
+    parts = urlsplit(url)
+    query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
+    options = {
+        "host": parts.hostname or "localhost",
+        "port": parts.port or 3306,
+        "user": unquote(parts.username or ""),
+        "password": unquote(parts.password or ""),
+        "db": parts.path.lstrip("/"),
+        "charset": "utf8mb4",
+        "autocommit": True,
+        "connect_timeout": CONNECT_TIMEOUT_S,
+        "init_command": INIT,
+        "unix_socket": query.get("unix_socket"),
+    }
+    if "ssl" in query:
+        ca = query["ssl"]
+        options["ssl"] = ssl.create_default_context(cafile=None if ca == "true" else ca)
+    return options
+
+
+async def _commit(tx: MySQLTx) -> None:
+    try:
+        await tx.execute("COMMIT")
+    except LostConnection as error:  # done or not, nobody knows: not to be tried again blindly
+        raise AppError(Code.DATABASE_UNAVAILABLE, cause="lost the connection during COMMIT") from error
+
+
+@contextmanager
+def _mapped_errors() -> Iterator[None]:
+    try:
+        yield
+    except err.IntegrityError as error:
+        if error.args[0] != ER.DUP_ENTRY:
+            raise
+        raise DuplicateKey(_key_name(error)) from None  # the driver's text holds the value
+    except (err.OperationalError, err.InternalError, err.InterfaceError) as error:
+        raise _translated(error) from None
+    except (OSError, asyncio.IncompleteReadError, RuntimeError) as error:
+        raise LostConnection(f"connection failed: {error!r}") from None
+
+
+def _translated(error: err.MySQLError) -> Exception:
+    number = error.args[0] if error.args else 0
+    if number in CONFLICTS:
+        return Conflict(f"error {number}")
+    if number in LOST or isinstance(error, err.InterfaceError):
+        return LostConnection(f"error {number}")
+    return AppError(Code.DATABASE_UNAVAILABLE, cause=f"error {number}: {error.args[-1]}")
+
+
+def _key_name(error: err.IntegrityError) -> str:
+    return str(error.args[1]).rsplit("key ", 1)[-1].strip("'").rsplit(".", 1)[-1]

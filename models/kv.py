@@ -1,0 +1,93 @@
+"""The one door to Redis, and to the in-process Redis of a single-process deployment.
+
+Commands issued in the same turn of the event loop leave as one pipeline: redis-py costs about 70 µs a
+command alone and a third of that in company. Commands are never retried here (a repeated INCR would count
+twice); after a failure the door stays shut for a moment so that no request waits for a server that is gone.
+"""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import redis.asyncio as aioredis
+import redis.exceptions
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from core.clock import Clock
+from core.errors import AppError, Code
+from models.batch import Batcher
+
+LUA = Path(__file__).parent / "lua"
+COMMAND_TIMEOUT_S = 0.2
+SHUT_S = 0.5
+
+
+class Kv:
+    """Redis commands with a time limit, pipelined; every failure is ``5002 cache_unavailable``."""
+
+    def __init__(self, client: "aioredis.Redis", clock: Clock) -> None:
+        self._client = client
+        self._clock = clock
+        self._shut_until = 0.0
+        self._scripts: dict[str, str] = {}
+        self._batcher: Batcher[tuple[Any, ...], Any] = Batcher(self._send, max_items=256, lanes=4)
+
+    async def run(self, *command: Any) -> Any:
+        """One command, as in ``run("SET", key, value, "NX", "EX", 30)``; the reply decoded as text."""
+        if self._clock.monotonic() < self._shut_until:
+            raise AppError(Code.CACHE_UNAVAILABLE, cause="redis failed a moment ago")
+        reply = await self._batcher.submit(command)
+        if isinstance(reply, Exception):
+            raise AppError(Code.CACHE_UNAVAILABLE, cause=f"{command[0]}: {reply}") from reply
+        return reply
+
+    async def script(self, name: str, keys: list[str], args: list[Any]) -> Any:
+        """Runs ``lua/<name>.lua``. All keys of one script share a hash tag (Redis Cluster)."""
+        source = self._scripts.get(name)
+        if source is None:
+            source = self._scripts[name] = (LUA / f"{name}.lua").read_text()
+        return await self.run("EVAL", source, len(keys), *keys, *args)
+
+    async def ping(self) -> None:
+        """Raises 5002 unless Redis answers now."""
+        self._shut_until = 0.0
+        await self.run("PING")
+
+    async def close(self) -> None:
+        """Waits for commands under way and closes the connections."""
+        await self._batcher.close()
+        await self._client.aclose()
+
+    async def _send(self, commands: list[tuple[Any, ...]]) -> list[Any]:
+        try:
+            async with asyncio.timeout(COMMAND_TIMEOUT_S):
+                pipeline = self._client.pipeline(transaction=False)
+                for command in commands:
+                    pipeline.execute_command(*command)
+                return await pipeline.execute(raise_on_error=False)
+        except (redis.exceptions.RedisError, OSError, TimeoutError) as error:
+            self._shut_until = self._clock.monotonic() + SHUT_S
+            raise AppError(Code.CACHE_UNAVAILABLE, cause=f"redis: {error!r}") from error
+
+
+def open_kv(url: str, clock: Clock) -> Kv:
+    """``memory://`` for the in-process Redis, else ``redis://``, ``rediss://`` or ``unix://``."""
+    if url == "memory://":
+        return Kv(_memory_client(), clock)
+    client = aioredis.Redis.from_url(
+        url,
+        decode_responses=True,
+        socket_timeout=COMMAND_TIMEOUT_S * 2,
+        socket_connect_timeout=COMMAND_TIMEOUT_S,
+        retry=Retry(NoBackoff(), 0),
+        max_connections=16,
+    )
+    return Kv(client, clock)
+
+
+def _memory_client() -> "aioredis.Redis":
+    from fakeredis import FakeAsyncRedis, FakeServer
+
+    client: aioredis.Redis = FakeAsyncRedis(server=FakeServer(), decode_responses=True)
+    return client

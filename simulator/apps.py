@@ -1,0 +1,64 @@
+"""The apps WeChat knows: appid, kind, secret."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from simulator.errors import ControlError, WechatError
+
+KINDS = ("miniprogram", "official", "website")
+APPID = re.compile(r"wx[0-9a-z]{16}")
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """One registered app; ``kind`` is one of ``KINDS``."""
+
+    appid: str
+    kind: str
+    secret: str
+
+
+class Apps:
+    """All apps, by appid."""
+
+    def __init__(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        self._apps = {app.appid: app for app in map(parse_app, rows)}
+
+    def __iter__(self) -> Iterator[App]:
+        return iter(self._apps.values())
+
+    def authenticate(self, appid: str, secret: str, kinds: tuple[str, ...]) -> App:
+        """The app of that kind with that secret; 40013 or 40125."""
+        app = self._apps.get(appid)
+        if app is None or app.kind not in kinds:
+            raise WechatError(40013)
+        if app.secret != secret:
+            raise WechatError(40125)
+        return app
+
+    def get_miniprogram(self, appid: str) -> App:
+        """For the control API: the mini-program, or an error that says what it is instead."""
+        app = self._apps.get(appid)
+        if app is None:
+            raise ControlError(f"unknown appid {appid!r}; known: {', '.join(self._apps)}")
+        if app.kind != "miniprogram":
+            raise ControlError(f"{appid} is a {app.kind} app, not a mini-program")
+        return app
+
+    def first_miniprogram(self) -> App | None:
+        """The app that a caller without preference gets."""
+        return next((app for app in self._apps.values() if app.kind == "miniprogram"), None)
+
+
+def parse_app(row: Mapping[str, Any]) -> App:
+    """An ``App`` from one entry of ``KAIMEN_APPS``; ValueError names the bad field, never a secret."""
+    appid, kind, secret = row.get("appid"), row.get("kind"), row.get("secret")
+    if not isinstance(appid, str) or not APPID.fullmatch(appid):
+        raise ValueError(f"appid: {appid!r} is not 'wx' and 16 lower-case letters or digits")
+    if kind not in KINDS:
+        raise ValueError(f"{appid}: kind must be one of {', '.join(KINDS)}")
+    if not isinstance(secret, str) or not secret:
+        raise ValueError(f"{appid}: secret is missing")
+    return App(appid, kind, secret)
