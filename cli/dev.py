@@ -35,7 +35,7 @@ async def run_dev(options: Options) -> None:
     given = load_settings(host=options.host, port=options.port, data_dir=options.data_dir)
     sockets = serving.bind(given.host, given.port)
     port = sockets[0].getsockname()[1]
-    async with simulated(options, given.host, port) as found:
+    async with simulated(options, given, port) as found:
         settings = load_settings(host=options.host, port=port, data_dir=options.data_dir, **found)
         start_logs(_readable(settings))
         with serving.single_process(settings):
@@ -47,19 +47,19 @@ async def run_dev(options: Options) -> None:
 
 
 @asynccontextmanager
-async def simulated(options: Options, host: str, backend_port: int) -> AsyncIterator[dict[str, Any]]:
+async def simulated(options: Options, given: Settings, port: int) -> AsyncIterator[dict[str, Any]]:
     """The settings that lead to the simulator, which runs within the block; none of them without it."""
     if options.no_simulator:
         yield {}
         return
     own_apps = json.loads(os.environ.get("KAIMEN_APPS", "null"))
     apps = own_apps or DEFAULT_APPS
-    simulator = Simulator(apps=apps, backend_url=f"http://127.0.0.1:{backend_port}", any_code=True)
+    simulator = Simulator(apps=apps, backend_url=f"http://127.0.0.1:{port}{given.path_prefix}", any_code=True)
     try:
-        await simulator.start(host=host, port=options.simulator_port)
+        await simulator.start(host=given.host, port=options.simulator_port)
     except OSError:
         raise serving.Refused(
-            f"cannot listen on {host}:{options.simulator_port} for the simulator: is already in use; "
+            f"cannot listen on {given.host}:{options.simulator_port} for the simulator: is already in use; "
             "choose another with --simulator-port"
         ) from None
     try:

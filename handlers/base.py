@@ -20,7 +20,7 @@ from handlers.strict_json import parse_json_object
 BODY_MAX = 64 * 1024
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 JSON = "application/json; charset=utf-8"
-VERBS = ("GET", "POST", "PATCH", "DELETE")
+VERBS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 HEADERS = {
     "Content-Type": JSON,
     "Cache-Control": "no-store",

@@ -22,6 +22,8 @@ class InfoHandler(ApiHandler):
         claims = await self.authenticate()
         self.reply(await self.kaimen.profiles.update(claims.sub, parse_command(UpdateInfo, self.json())))
 
+    put = patch  # wx.request knows no PATCH
+
 
 class PhoneHandler(ApiHandler):
     """``/api/user/phone``."""

@@ -148,7 +148,7 @@ def parse_object(body: bytes) -> Args:
     """The JSON object of a POST."""
     try:
         value = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ControlError("the body is not JSON") from None
     if not isinstance(value, dict):
         raise ControlError("the body must be a JSON object")

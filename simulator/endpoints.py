@@ -108,7 +108,7 @@ def getuserphonenumber(wechat: Wechat, call: Call) -> dict[str, Any]:
     body = parse_body(call.body)
     if not body.get("code"):
         raise WechatError(41008)
-    if not isinstance(body["code"], str):
+    if not isinstance(body["code"], str) or not isinstance(body.get("openid", ""), str):
         raise WechatError(47001)
     if body["code"] in wechat.login_codes:
         raise WechatError(40029)
@@ -155,7 +155,7 @@ def parse_body(body: bytes) -> dict[str, Any]:
         raise WechatError(44002)
     try:
         value = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise WechatError(47001) from None
     if not isinstance(value, dict):
         raise WechatError(47001)

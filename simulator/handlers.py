@@ -9,7 +9,7 @@ from tornado.web import RequestHandler
 from simulator import replies
 from simulator.calls import LoggedCall
 from simulator.endpoints import Call, Endpoint
-from simulator.errors import ControlError, WechatError
+from simulator.errors import WechatError
 from simulator.faults import Fault
 from simulator.state import State
 
@@ -49,8 +49,6 @@ class WechatHandler(RequestHandler):
             return self.endpoint.answer(self.state.wechat, call)
         except WechatError as error:
             return replies.error_body(error, self.state.clock())
-        except ControlError:  # the user lost their phone number between button and exchange
-            return replies.error_body(WechatError(-1), self.state.clock())
 
     def send(self, logged: LoggedCall, body: dict[str, Any], status: int = 200) -> None:
         """Answer and note it."""

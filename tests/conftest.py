@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from backend import Backend, StartBackend, Store, running_backend
-from servers import MariaDB, Redis
 from tornado.curl_httpclient import CurlAsyncHTTPClient
 from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
 from tornado.web import Application
 
+from backend import Backend, StartBackend, Store, running_backend
 from core.clock import Clock
 from core.observe.logs import set_up_logs
 from models import migrations
 from models.db import open_database
+from servers import MariaDB, Redis
 from simulator import Simulator
 
 # --- servers: started when a test first asks, one of each per pytest-xdist worker ---

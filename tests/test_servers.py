@@ -13,9 +13,10 @@ import pytest
 import redis.asyncio as aioredis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from servers import MariaDB, Redis, Server, ServerError, find_binary, port_is_free
 from tornado.curl_httpclient import CurlAsyncHTTPClient
 from tornado.web import Application, RequestHandler
+
+from servers import MariaDB, Redis, Server, ServerError, find_binary, port_is_free
 
 
 @pytest.fixture(params=[MariaDB, Redis])

@@ -24,7 +24,8 @@ from models.users import User
 LEEWAY_S = 30
 CACHED = 10_000
 MAX_LENGTH = 4096
-REQUIRED = ["iss", "aud", "sub", "sid", "iat", "exp", "jti"]
+REQUIRED = ["iss", "aud", "sub", "sid", "iat", "exp", "jti", "auth_time"]
+COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCII)  # unpadded (RFC 7515 §2)
 CHECKS: Options = {"require": REQUIRED, "verify_exp": False, "verify_nbf": True, "verify_iat": True, "strict_aud": True}
 REFRESH = re.compile(r"([0-9a-f]{32})\.([1-9][0-9]{0,8}|0)\.([A-Za-z0-9_-]{43})", re.ASCII)
 
@@ -113,8 +114,8 @@ class Tokens:
         raise AppError(Code.REFRESH_INVALID, cause="the MAC is not ours")
 
     def _verify(self, token: str) -> Claims:
-        if len(token) > MAX_LENGTH:
-            raise AppError(Code.UNAUTHENTICATED, cause="oversized token")
+        if len(token) > MAX_LENGTH or not COMPACT.fullmatch(token):
+            raise AppError(Code.UNAUTHENTICATED, cause="not a compact JWT")
         try:
             payload = self._decode(token)
             claims = _claims(payload)

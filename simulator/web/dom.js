@@ -41,7 +41,13 @@ export function icon(name) {
 export function avatar(url, name, className) {
   const letter = h("span", { class: `${className} letter`, "aria-hidden": "true" }, [...(name || "?")][0]);
   if (!url) return letter;
-  const image = h("img", { class: className, src: url, alt: "", referrerpolicy: "no-referrer" });
+  const image = h("img", { class: className, src: local(url), alt: "", referrerpolicy: "no-referrer" });
   image.addEventListener("error", () => image.replaceWith(letter), { once: true });
   return image;
+}
+
+// A backend may store WeChat's avatars as https; those drawn here are only to be had from this origin.
+function local(url) {
+  const parsed = URL.canParse(url, location.href) ? new URL(url, location.href) : null;
+  return parsed?.host === location.host ? parsed.pathname : url;
 }

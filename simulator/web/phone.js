@@ -69,8 +69,9 @@ export class Phone {
     this.set({ open: appid, result: null, door: "closed" });
   }
 
+  // Not while a button works: its reply belongs to the mini-program that asked.
   close() {
-    this.set({ open: null, result: null, busy: null });
+    if (!this.busy) this.set({ open: null, result: null });
   }
 
   // Is anybody there? Asked quietly, outside the log.
@@ -97,11 +98,13 @@ export class Phone {
       if (!(error instanceof Refused) && !(error instanceof SimError)) throw error;
       result = { ok: false, text: error.message, code: error.code };
       if (error.status === 502) this.backendUp = "no";
+      if (this.backendUp !== "yes") result = null; // the hint on the screen says more
     } finally {
       this.busy = null;
     }
-    if (this.session === undefined) this.door = "closed";
+    if (!this.session) this.door = "closed";
     this.set({ result });
+    this.door = "closed"; // it was seen opening; the next drawing holds still
     this.refresh();
   }
 

@@ -60,12 +60,12 @@ function appButton(phone, app, index) {
 function hint(phone) {
   if (phone.backendUp !== "no" && phone.backendUp !== "none") return null;
   const text = phone.backendUp === "no" ? "downText" : "noneText";
-  return h("div", { class: "startup" }, h("strong", {}, t("downTitle")), h("p", {}, t(text)), h("code", {}, "kaimen dev"));
+  return h("div", { class: "startup", role: "status" }, h("strong", {}, t("downTitle")), h("p", {}, t(text, phone.backendUrl)), h("code", {}, "kaimen dev"));
 }
 
 function program(phone) {
   const busy = Boolean(phone.busy);
-  const capsule = h("button", { type: "button", id: "close", class: "capsule", "aria-label": t("close"), onclick: () => phone.close() }, h("i"), h("b"));
+  const capsule = h("button", { type: "button", id: "close", class: "capsule", "aria-disabled": String(busy), "aria-label": t("close"), onclick: () => phone.close() }, h("i"), h("b"));
   return [
     h("div", { class: "navbar" }, h("strong", {}, t("sampleName")), capsule),
     h("div", { class: phone.session ? "body" : "body doorstep", "aria-busy": String(busy) }, ...(phone.session ? member(phone) : welcome(phone)), hint(phone)),
@@ -97,7 +97,7 @@ function member(phone) {
   return [
     h(
       "div",
-      { class: "card" },
+      { class: phone.door === "open" ? "card arriving" : "card" },
       avatar(user.avatarUrl, user.nickname, "portrait"),
       h(
         "div",

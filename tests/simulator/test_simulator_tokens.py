@@ -107,7 +107,7 @@ async def test_stable_token_refuses(wx: Client, fields: dict[str, str], errcode:
     assert (await wx.stable(**fields))["errcode"] == errcode
 
 
-@pytest.mark.parametrize(("body", "errcode"), [("", 44002), ("{", 47001), ("[]", 47001)])
+@pytest.mark.parametrize(("body", "errcode"), [("", 44002), ("{", 47001), ("[]", 47001), ("[" * 99_999, 47001)])
 async def test_a_body_that_is_no_object_is_refused(wx: Client, body: str, errcode: int) -> None:
     assert (await wx.post("/cgi-bin/stable_token", body))["errcode"] == errcode
 
@@ -182,6 +182,7 @@ async def test_the_phone_number_needs_a_token_a_body_and_a_code(wx: Client) -> N
     assert (await wx.post(f"{path}?access_token={token}", ""))["errcode"] == 44002
     assert (await wx.phone(token))["errcode"] == 41008
     assert (await wx.phone(token, code=1))["errcode"] == 47001
+    assert (await wx.phone(token, code="x", openid=["x"]))["errcode"] == 47001
     assert (await wx.get(path, access_token=token))["errcode"] == 43002
 
 

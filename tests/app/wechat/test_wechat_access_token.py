@@ -2,7 +2,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 
 import pytest
-from servers import Redis
 from wechat_stub import ExampleApp, HandClock
 from wechat_token_stub import Api, Reverser, WeChat
 
@@ -13,6 +12,7 @@ from core.clock import Clock, Deadline
 from core.errors import AppError, Code
 from models.kv import Kv, open_kv
 from models.wx_tokens import Lease, StoredToken, WxTokens
+from servers import Redis
 
 APP = ExampleApp()
 
