@@ -1,7 +1,5 @@
 """``kaimen dev``: backend and simulator in one process, for trying and developing."""
 
-import json
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,7 +13,6 @@ from cli.main import start_logs
 from core.clock import Clock
 from core.settings import Settings, load_settings
 from models import migrations
-from models.db import open_database
 from simulator import DEFAULT_APPS, Simulator
 
 
@@ -32,6 +29,7 @@ class Options:
 
 async def run_dev(options: Options) -> None:
     """Serves until it is stopped."""
+    stopped = serving.stop_event()
     given = load_settings(host=options.host, port=options.port, data_dir=options.data_dir)
     sockets = serving.bind(given.host, given.port)
     port = sockets[0].getsockname()[1]
@@ -42,7 +40,7 @@ async def run_dev(options: Options) -> None:
             await _migrate(settings)
             async with serving.serving(settings, sockets):
                 click.echo(greeting(settings, found.get("wechat_api_url")))
-                await serving.until_stopped()
+                await stopped.wait()
     click.echo("stopped")
 
 
@@ -52,7 +50,7 @@ async def simulated(options: Options, given: Settings, port: int) -> AsyncIterat
     if options.no_simulator:
         yield {}
         return
-    own_apps = json.loads(os.environ.get("KAIMEN_APPS", "null"))
+    own_apps = [{"appid": app.appid, "kind": app.kind, "secret": app.secret} for app in given.apps]
     apps = own_apps or DEFAULT_APPS
     simulator = Simulator(apps=apps, backend_url=f"http://127.0.0.1:{port}{given.path_prefix}", any_code=True)
     try:
@@ -93,7 +91,5 @@ def _readable(settings: Settings) -> Settings:
 
 
 async def _migrate(settings: Settings) -> None:
-    clock = Clock()
-    database = open_database(settings.database_url.get_secret_value(), clock)
-    await migrations.migrate(database, clock)
-    await database.close()
+    async with serving.opened_database(settings) as database:
+        await migrations.migrate(database, Clock())

@@ -23,20 +23,17 @@ def main() -> None:
 def serve() -> None:
     """Serve with the settings as they are (for production, under a supervisor)."""
     from cli import serving
-    from core.clock import Clock
-    from models.db import open_database
 
     async def work() -> None:
+        stopped = serving.stop_event()
         settings = load_settings()
         start_logs(settings)
         with serving.single_process(settings):
-            database = open_database(settings.database_url.get_secret_value(), Clock())
-            await serving.check_migrated(database)
-            await database.close()
+            await serving.check_migrated(settings)
             sockets = serving.bind(settings.host, settings.port, settings.unix_socket, share=True)
             async with serving.serving(settings, sockets):
                 get_logger().info("serving", url=settings.public_url, host=settings.host, port=settings.port)
-                await serving.until_stopped()
+                await stopped.wait()
                 get_logger().info("stopping")
 
     serving.run(work)

@@ -3,26 +3,23 @@
 import click
 
 from app.users.views import rfc3339
+from cli import serving
 from core.clock import Clock
 from core.settings import load_settings
 from models import migrations
-from models.db import Database, open_database
+from models.db import Database
 from models.migrations import Migration
 
 
 async def run_migrate(*, status: bool, dry_run: bool) -> None:
     """Applies what is pending, or shows it."""
-    settings, clock = load_settings(), Clock()
-    database = open_database(settings.database_url.get_secret_value(), clock)
-    try:
+    async with serving.opened_database(load_settings()) as database:
         if status:
             await _show_status(database)
         elif dry_run:
             await _show_sql(database)
         else:
-            await _migrate(database, clock)
-    finally:
-        await database.close()
+            await _migrate(database, Clock())
 
 
 async def _show_status(database: Database) -> None:

@@ -96,7 +96,7 @@ class Code(Enum):
         5002, 503, CRITICAL, "服务暂时不可用，请稍后再试", "The cache is unavailable; try again later", 2
     )
     OVERLOADED = Kind(5003, 503, WARNING, "服务繁忙，请稍后再试", "Too busy right now; try again shortly", 1)
-    WX_BAD_REPLY = Kind(5020, 502, CRITICAL, "微信服务返回异常，请稍后再试", "WeChat's answer was unusable")
+    WX_BAD_REPLY = Kind(5020, 502, CRITICAL, "微信服务返回异常", "WeChat's answer was unusable")
     WX_UNAVAILABLE = Kind(
         5030, 503, WARNING, "微信服务暂时不可用，请稍后再试", "WeChat is unavailable; try again later", 10
     )

@@ -8,6 +8,7 @@ import base64
 import binascii
 import ipaddress
 import os
+import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -32,6 +33,8 @@ from pydantic_settings import (
 )
 
 PREFIX = "KAIMEN_"
+TOML = Path("kaimen.toml")
+OF_SCRIPTS = {"KAIMEN_PYTHON", "KAIMEN_TEST_WORKERS"}  # for scripts/, not for us
 WECHAT_API_URL = "https://api.weixin.qq.com"
 
 
@@ -61,9 +64,7 @@ class App(BaseModel):
 class Settings(BaseSettings):
     """Every setting, typed; ``description`` is what ``docs/settings.md`` says of it."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_file=".env", toml_file="kaimen.toml", extra="ignore", frozen=True
-    )
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", toml_file=TOML, extra="ignore", frozen=True)
 
     env: Literal["production", "development"] = Field(
         "production",
@@ -181,6 +182,8 @@ def load_settings(**overrides: Any) -> Settings:
         raise SettingsInvalid([_fault_line(fault) for fault in error.errors(include_input=False)]) from None
     except SettingsError as error:
         raise SettingsInvalid([_source_fault(error)]) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+        raise SettingsInvalid(["kaimen.toml or .env: is not valid TOML or UTF-8"]) from None
     if settings.env == "development":
         settings = settings.model_copy(update=development_defaults(settings))
     faults = find_faults(settings)
@@ -217,10 +220,12 @@ def find_faults(settings: Settings) -> list[str]:
 
 
 def unknown_settings() -> list[str]:
-    """Names in the environment that look like ours but are not: most often a slip of the pen."""
+    """Names that look like ours but are not: most often a slip of the pen."""
     known = {PREFIX + name.upper() for name in Settings.model_fields}
-    known |= {f"{name}_FILE" for name in known}
-    return sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
+    known |= {f"{name}_FILE" for name in known} | OF_SCRIPTS
+    in_toml = tomllib.loads(TOML.read_text("utf-8")) if TOML.exists() else {}
+    given = {name for name in os.environ if name.startswith(PREFIX)} | {PREFIX + name.upper() for name in in_toml}
+    return sorted(given - known)
 
 
 def _given(value: Any) -> bool:
@@ -234,7 +239,16 @@ def _url_faults(settings: Settings) -> list[str]:
         url = getattr(settings, name).get_secret_value()
         if url and url.split(":", 1)[0] not in schemes:
             faults.append(f"{PREFIX}{name.upper()}: must start with one of {', '.join(s + '://' for s in schemes)}")
+        elif not _is_url(url):
+            faults.append(f"{PREFIX}{name.upper()}: is not a URL; percent-encode special characters in the password")
     return faults
+
+
+def _is_url(url: str) -> bool:
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
 
 
 def _app_faults(settings: Settings) -> list[str]:

@@ -27,6 +27,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 BY_STATUS = {404: Code.NOT_FOUND, 405: Code.METHOD_NOT_ALLOWED}
 
 
@@ -127,7 +128,7 @@ class ApiHandler(RequestHandler):
         """No ETag: nothing here is cached."""
 
     def _write_json(self, body: dict[str, Any]) -> None:
-        self.finish(json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode())
+        self.finish(_encode(body).encode())
 
     def _set_error_headers(self, failure: AppError) -> None:
         if failure.retry_after_s is not None:

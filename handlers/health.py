@@ -13,6 +13,8 @@ class HealthHandler(ApiHandler):
         self.set_header("Content-Type", "text/plain")
         self.finish("ok")
 
+    head = get
+
 
 class ReadyHandler(ApiHandler):
     """``GET /readyz``."""
@@ -22,3 +24,5 @@ class ReadyHandler(ApiHandler):
         health = await self.kaimen.health.check()
         self.set_status(503 if health["status"] == "unavailable" else 200)
         self.finish(json.dumps(health))
+
+    head = get

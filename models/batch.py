@@ -17,13 +17,15 @@ Run = Callable[[list[Item]], Awaitable[Sequence[Result | Exception]]]
 class Batcher(Generic[Item, Result]):
     """``run(items)`` returns one result or exception for each item, in order; if it raises, all items fail.
 
-    ``lanes`` batches may be under way at once, each of at most ``max_items``.
+    ``lanes`` batches may be under way at once, each of at most ``max_items``. After a batch of more than one item
+    a lane rests for ``linger_s``, so that under load the next one is worth its fixed cost.
     """
 
-    def __init__(self, run: Run[Item, Result], *, max_items: int = 64, lanes: int = 1) -> None:
+    def __init__(self, run: Run[Item, Result], *, max_items: int = 64, lanes: int = 1, linger_s: float = 0.0) -> None:
         self._run = run
         self._max_items = max_items
         self._lanes = lanes
+        self._linger_s = linger_s
         self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -50,6 +52,8 @@ class Batcher(Generic[Item, Result]):
             size = min(len(self._waiting), self._max_items)
             batch = [self._waiting.popleft() for _ in range(size)]
             await self._work_off(batch)
+            if self._linger_s and size > 1:
+                await asyncio.sleep(self._linger_s)
 
     async def _work_off(self, batch: list[tuple[Item, "asyncio.Future[Result]"]]) -> None:
         try:

@@ -5,8 +5,7 @@ One key per (appid, code), named by hash; it lives as long as WeChat's code does
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from models.kv import Kv
 
@@ -44,7 +43,7 @@ async def claim(kv: Kv, key: str, mine: Claim) -> Claim | None:
 async def find_claim(kv: Kv, key: str) -> Claim | None:
     """The claim that stands, or None when it was given up."""
     text = await kv.run("GET", _name(key))
-    return Claim(**json.loads(text)) if text else None
+    return Claim(*json.loads(text)) if text else None
 
 
 async def settle(kv: Kv, key: str, outcome: Claim) -> None:
@@ -62,5 +61,4 @@ def _name(key: str) -> str:
 
 
 def _dump(one: Claim) -> str:
-    fields: dict[str, Any] = {name: value for name, value in asdict(one).items() if value or name in ("at", "by")}
-    return json.dumps(fields)
+    return json.dumps([one.state, one.action, one.by, one.at, one.session_id, one.is_new_user, one.code])

@@ -16,6 +16,7 @@ from redis.backoff import NoBackoff
 
 from core.clock import Clock
 from core.errors import AppError, Code
+from core.settings import SettingsInvalid
 from models.batch import Batcher
 
 LUA = Path(__file__).parent / "lua"
@@ -75,15 +76,21 @@ def open_kv(url: str, clock: Clock) -> Kv:
     """``memory://`` for the in-process Redis, else ``redis://``, ``rediss://`` or ``unix://``."""
     if url == "memory://":
         return Kv(_memory_client(), clock)
-    client = aioredis.Redis.from_url(
-        url,
-        decode_responses=True,
-        socket_timeout=COMMAND_TIMEOUT_S * 2,
-        socket_connect_timeout=COMMAND_TIMEOUT_S,
-        retry=Retry(NoBackoff(), 0),
-        max_connections=16,
-    )
-    return Kv(client, clock)
+    return Kv(_redis_client(url), clock)
+
+
+def _redis_client(url: str) -> "aioredis.Redis":
+    try:
+        return aioredis.Redis.from_url(
+            url,
+            decode_responses=True,
+            socket_timeout=COMMAND_TIMEOUT_S * 2,
+            socket_connect_timeout=COMMAND_TIMEOUT_S,
+            retry=Retry(NoBackoff(), 0),
+            max_connections=16,
+        )
+    except (ValueError, TypeError):
+        raise SettingsInvalid(["KAIMEN_REDIS_URL: holds something redis-py does not take"]) from None
 
 
 def _memory_client() -> "aioredis.Redis":

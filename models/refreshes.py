@@ -11,6 +11,7 @@ from models.sessions import Session
 from models.users import User
 
 GRACE_MS = 10_000
+LINGER_S = 0.004
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Refreshes:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._batcher: Batcher[Refresh, Refreshed] = Batcher(self._commit, max_items=64, lanes=2)
+        self._batcher: Batcher[Refresh, Refreshed] = Batcher(self._commit, max_items=64, linger_s=LINGER_S)
 
     async def write(self, refresh: Refresh) -> Refreshed:
         """Durable when it returns."""

@@ -124,10 +124,10 @@ class CodeExchange:
             if found is None:
                 raise AppError(Code.WX_CODE_USED, cause="its exchange failed")
             standing = found
-        if standing.state == "refused":
-            raise AppError(BY_NUMBER[standing.code], cause="as the call it joined")
         if self._clock.now_ms() - standing.at > JOIN_MS:
             raise AppError(Code.WX_CODE_USED, cause="outside the retry window")
+        if standing.state == "refused":
+            raise AppError(BY_NUMBER[standing.code], cause="as the call it joined")
         return await self._resume(standing)
 
     async def _resume(self, done: Claim) -> SignedIn:

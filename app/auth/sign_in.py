@@ -84,8 +84,10 @@ class Auth:
         """A new user by code, by username and password, or both; raises 4001, 4002, 4090, 4091."""
         account = await self._new_account(command)
         if command.code is None:
-            signed_in = await self._sign_ins.write(self._sign_in(client, "password", account=account, may_exist=False))
-            return self._reply(Grant(signed_in))
+            sign_in = self._sign_in(client, "password", account=account, may_exist=False)
+            grant = Grant(await self._sign_ins.write(sign_in))
+            await self._enrich(grant, command, None, self._deadline())
+            return self._reply(grant)
         return await self._by_code(command, client, "register", account=account, may_exist=False)
 
     async def login(self, command: Login, client: Client) -> dict[str, Any]:

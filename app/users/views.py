@@ -1,6 +1,7 @@
 """What a client is shown of a user: never openid, unionid or session_key, and the phone masked."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from app.crypto.sealing import CannotUnseal, Sealer
@@ -14,7 +15,12 @@ def rfc3339(at_ms: int | None) -> str | None:
     if at_ms is None:
         return None
     seconds, millis = divmod(at_ms, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{millis:03d}Z"
+    return f"{_to_the_second(seconds)}.{millis:03d}Z"
+
+
+@lru_cache(maxsize=4096)
+def _to_the_second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
 
 
 def phone_context(user_id: str) -> str:

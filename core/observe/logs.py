@@ -4,6 +4,7 @@ An event is logged with named values that the caller chose; request bodies, quer
 messages are never among them. Tracebacks are frames only, for a driver's message may hold a value.
 """
 
+import json
 import logging
 import sys
 import traceback
@@ -18,12 +19,14 @@ LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNI
 def set_up_logs(level: str, log_format: str) -> None:
     """Once per process; also brings the libraries' own warnings into the same form."""
     console = log_format == "console"
-    renderer: Any = structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
+    renderer: Any = (
+        structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer(serializer=_to_json)
+    )
     stamp = structlog.processors.TimeStamper(fmt="%H:%M:%S" if console else "iso", utc=not console)
     structlog.configure(
         processors=[structlog.processors.add_log_level, stamp, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        logger_factory=structlog.WriteLoggerFactory(sys.stdout),
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(handlers=[_LibraryHandler()], level=max(LEVELS[level], logging.WARNING), force=True)
@@ -38,6 +41,13 @@ def get_logger() -> FilteringBoundLogger:
 def frames_of(error: BaseException) -> list[str]:
     """Where it happened, innermost last, without any message or local value."""
     return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=repr).encode
+
+
+def _to_json(event: dict[str, Any], **_: Any) -> str:
+    return _encode(event)
 
 
 class _LibraryHandler(logging.Handler):

@@ -17,6 +17,7 @@ from pymysql.constants import CLIENT, ER
 
 from core.clock import Clock
 from core.errors import AppError, Code
+from core.settings import SettingsInvalid
 from models.db.base import Conflict, Database, Dialect, DuplicateKey, LostConnection, Row, Tx, spell_new
 
 POOL_SIZE = 16
@@ -128,15 +129,16 @@ class MySQL(Database):
     @asynccontextmanager
     async def migration_lock(self) -> AsyncIterator[None]:
         """``GET_LOCK``, per database; raises 5001 when another run holds it for over a minute."""
-        async with self._connection() as connection:
+        with _final_errors():
+            connection = await self._connect()
+        try:
             tx = MySQLTx(connection)
             name = "SELECT GET_LOCK(CONCAT('kaimen.migrate.', DATABASE()), 60)"
             if (await tx.fetch(name)) != [(1,)]:
                 raise AppError(Code.DATABASE_UNAVAILABLE, cause="another migration has been running for a minute")
-            try:
-                yield
-            finally:
-                await tx.fetch("SELECT RELEASE_LOCK(CONCAT('kaimen.migrate.', DATABASE()))")
+            yield
+        finally:
+            connection.close()  # which gives the lock back
 
 
 def parse_url(url: str) -> dict[str, Any]:
@@ -160,9 +162,15 @@ def parse_url(url: str) -> dict[str, Any]:
         "unix_socket": query.get("unix_socket"),
     }
     if "ssl" in query:
-        ca = query["ssl"]
-        options["ssl"] = ssl.create_default_context(cafile=None if ca == "true" else ca)
+        options["ssl"] = _tls(query["ssl"])
     return options
+
+
+def _tls(ca: str) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=None if ca == "true" else ca)
+    except OSError:
+        raise SettingsInvalid(["KAIMEN_DATABASE_URL: the file named by ssl= cannot be read as certificates"]) from None
 
 
 async def _commit(tx: MySQLTx) -> None:
@@ -170,6 +178,14 @@ async def _commit(tx: MySQLTx) -> None:
         await tx.execute("COMMIT")
     except LostConnection as error:  # done or not, nobody knows: not to be tried again blindly
         raise AppError(Code.DATABASE_UNAVAILABLE, cause="lost the connection during COMMIT") from error
+
+
+@contextmanager
+def _final_errors() -> Iterator[None]:
+    try:
+        yield
+    except (Conflict, LostConnection) as error:
+        raise AppError(Code.DATABASE_UNAVAILABLE, cause=str(error)) from error
 
 
 @contextmanager
@@ -192,7 +208,7 @@ def _translated(error: err.MySQLError) -> Exception:
         return Conflict(f"error {number}")
     if number in LOST or isinstance(error, err.InterfaceError):
         return LostConnection(f"error {number}")
-    return AppError(Code.DATABASE_UNAVAILABLE, cause=f"error {number}: {error.args[-1]}")
+    return AppError(Code.DATABASE_UNAVAILABLE, cause=f"error {number}")  # the driver's text may hold values
 
 
 def _key_name(error: err.IntegrityError) -> str:
