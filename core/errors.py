@@ -74,7 +74,12 @@ class Code(Enum):
     WX_USER_BLOCKED = Kind(
         4031, 403, WARNING, "该微信用户存在安全风险，暂时无法登录", "WeChat blocked this user as a risk"
     )
+    BAD_ORIGIN = Kind(4032, 403, NOTICE, "请求来源不被允许", "This origin is not allowed")
+    XSRF = Kind(4033, 403, NOTICE, "页面已过期，请刷新后重试", "The XSRF token is missing or wrong; reload the page")
     ACCOUNT_DISABLED = Kind(4034, 403, NOTICE, "账号已被停用", "The account is disabled")
+    REAUTH_REQUIRED = Kind(
+        4035, 403, NOTICE, "请重新登录后再进行此操作", "Log in again first: this needs a login of the last 5 minutes"
+    )
     NOT_FOUND = Kind(4040, 404, NOTICE, "资源不存在", "Not found")
     NOT_REGISTERED = Kind(4041, 404, NOTICE, "用户尚未注册", "No account yet; register first")
     UNKNOWN_APP = Kind(4042, 404, NOTICE, "未配置的 appid", "This appid is not configured here")
@@ -82,9 +87,15 @@ class Code(Enum):
     USERNAME_TAKEN = Kind(4090, 409, NOTICE, "用户名已被占用", "The username is taken")
     ALREADY_REGISTERED = Kind(4091, 409, NOTICE, "该用户已注册，请直接登录", "Already registered; log in instead")
     IDENTITY_CONFLICT = Kind(4092, 409, NOTICE, "该信息已绑定到其他账号", "This is already bound to another account")
+    LAST_CREDENTIAL = Kind(
+        4094, 409, NOTICE, "这是最后一种登录方式，不能移除", "This is the last way to log in and cannot be removed"
+    )
     BODY_TOO_LARGE = Kind(4130, 413, NOTICE, "请求内容过大", "The request body is too large")
     UNSUPPORTED_MEDIA_TYPE = Kind(4150, 415, NOTICE, "请求须为 application/json", "Send the body as application/json")
     RATE_LIMITED = Kind(4290, 429, NOTICE, "请求过于频繁，请稍后再试", "Too many requests; try again later", 5)
+    TOO_MANY_ATTEMPTS = Kind(
+        4291, 429, WARNING, "尝试次数过多，请稍后再试", "Too many failed attempts; try again later", 60
+    )
     WX_RATE_LIMITED = Kind(
         4292, 429, WARNING, "微信接口繁忙，请稍后再试", "WeChat limits this call; try again later", 60
     )
