@@ -214,6 +214,9 @@ def find_faults(settings: Settings) -> list[str]:
         if not _given(getattr(settings, name))
     ]
     faults += _url_faults(settings) + _app_faults(settings)
+    key_ids = [key_id for key_id, _ in settings.master_keys]
+    if len(set(key_ids)) < len(key_ids):
+        faults.append(f"{PREFIX}MASTER_KEYS: two keys have the same id")
     if settings.env == "production":
         faults += _production_faults(settings)
     return faults

@@ -18,6 +18,9 @@ from handlers.client import client_of
 from handlers.strict_json import parse_json_object
 
 BODY_MAX = 64 * 1024
+CONTENT_LENGTH = re.compile(r"[0-9]{1,18}", re.ASCII)
+HEADERS_MAX = 64
+HEADER_BYTES_MAX = 16 * 1024
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 JSON = "application/json; charset=utf-8"
 VERBS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -52,6 +55,8 @@ class ApiHandler(RequestHandler):
 
     def initialize(self) -> None:
         """Counted as under way until it is finished or its client is gone."""
+        self._body = bytearray()
+        self._too_large = False
         self.kaimen.health.begin(self)
 
     def on_finish(self) -> None:
@@ -60,6 +65,8 @@ class ApiHandler(RequestHandler):
 
     def on_connection_close(self) -> None:
         """Nobody waits for the reply any more."""
+        super().on_connection_close()  # which ends the wait for the rest of the body
+        self._body.clear()
         self.kaimen.health.end(self)
 
     def set_default_headers(self) -> None:
@@ -71,11 +78,11 @@ class ApiHandler(RequestHandler):
 
     def prepare(self) -> None:
         """Refuses a body that says it is too large before reading it."""
-        self._body = bytearray()
-        self._too_large = False
         length = self.request.headers.get("Content-Length", "0")
-        if not length.isdigit() or int(length) > BODY_MAX:
-            self.set_header("Connection", "close")
+        sizes = [len(value) for _, value in self.request.headers.get_all()]
+        if not CONTENT_LENGTH.fullmatch(length) or len(sizes) > HEADERS_MAX or sum(sizes) > HEADER_BYTES_MAX:
+            raise AppError(Code.INVALID_REQUEST, cause="headers", field="headers")
+        if int(length) > BODY_MAX:
             raise AppError(Code.BODY_TOO_LARGE)
 
     def data_received(self, chunk: bytes) -> None:
@@ -137,7 +144,7 @@ class ApiHandler(RequestHandler):
             self.set_header("WWW-Authenticate", "Bearer")
         if failure.code is Code.METHOD_NOT_ALLOWED:
             self.set_header("Allow", ", ".join(self._allowed()))
-        if failure.code is Code.BODY_TOO_LARGE:
+        if failure.code is Code.BODY_TOO_LARGE or failure.data == {"field": "headers"}:
             self.set_header("Connection", "close")
 
     def _allowed(self) -> list[str]:

@@ -49,7 +49,7 @@ def _is_trusted(address: str, trusted: tuple[str, ...]) -> bool:
 @lru_cache(maxsize=4096)
 def _parse(text: str) -> Address | None:
     try:
-        address = ipaddress.ip_address(text)
+        address = ipaddress.ip_address(text.partition("%")[0] if text.isascii() else "")
     except ValueError:
         return None
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None

@@ -25,7 +25,7 @@ ROUTES: list[tuple[str, type[RequestHandler]]] = [
 # Tornado's own answer to a large body is a bare 400; ours, a 413, is given by ApiHandler.
 LIMITS = {
     "max_body_size": 1 << 40,
-    "max_header_size": 16 * 1024,
+    "max_header_size": 64 * 1024,
     "idle_connection_timeout": 75,
     "body_timeout": 10,
     "chunk_size": 64 * 1024,

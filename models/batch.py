@@ -9,13 +9,17 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+from core.errors import AppError, Code
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+AWAY = {Code.DATABASE_UNAVAILABLE, Code.CACHE_UNAVAILABLE}
 Run = Callable[[list[Item]], Awaitable[Sequence[Result | Exception]]]
 
 
 class Batcher(Generic[Item, Result]):
-    """``run(items)`` returns one result or exception for each item, in order; if it raises, all items fail.
+    """``run(items)`` returns one result or exception for each item, in order; if it raises, all items fail, and
+    with 5001 or 5002 also those that wait behind them.
 
     ``lanes`` batches may be under way at once, each of at most ``max_items``. After a batch of more than one item
     a lane rests for ``linger_s``, so that under load the next one is worth its fixed cost.
@@ -27,13 +31,14 @@ class Batcher(Generic[Item, Result]):
         self._lanes = lanes
         self._linger_s = linger_s
         self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
+        self._busy = 0  # lanes under way
         self._tasks: set[asyncio.Task[None]] = set()
 
     def submit(self, item: Item) -> "asyncio.Future[Result]":
         """A future of the item's own result; starts a batch if a lane is free."""
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
-        if len(self._tasks) < self._lanes:
+        if self._busy < self._lanes:
             self._start()
         return future
 
@@ -43,25 +48,39 @@ class Batcher(Generic[Item, Result]):
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _start(self) -> None:
+        self._busy += 1
         task = asyncio.get_running_loop().create_task(self._drain())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _drain(self) -> None:
-        while self._waiting:
-            size = min(len(self._waiting), self._max_items)
-            batch = [self._waiting.popleft() for _ in range(size)]
-            await self._work_off(batch)
-            if self._linger_s and size > 1:
-                await asyncio.sleep(self._linger_s)
+        try:
+            while self._waiting:
+                size = min(len(self._waiting), self._max_items)
+                batch = [self._waiting.popleft() for _ in range(size)]
+                await self._work_off(batch)
+                if self._linger_s and size > 1:
+                    await asyncio.sleep(self._linger_s)
+        finally:
+            self._busy -= 1  # in the same turn as the look at an empty queue: an item that comes now starts a lane
 
     async def _work_off(self, batch: list[tuple[Item, "asyncio.Future[Result]"]]) -> None:
+        results: Sequence[Result | Exception]
         try:
             results = await self._run([item for item, _ in batch])
         except Exception as error:
+            batch += self._give_up_waiting(error)
             results = [error] * len(batch)
         for (_, future), result in zip(batch, results, strict=True):
             _settle(future, result)
+
+    def _give_up_waiting(self, error: Exception) -> list[tuple[Item, "asyncio.Future[Result]"]]:
+        """When the store is away, who waits has waited long enough: nobody's wait is the sum of others' timeouts."""
+        if not (isinstance(error, AppError) and error.code in AWAY):
+            return []
+        waiting = list(self._waiting)
+        self._waiting.clear()
+        return waiting
 
 
 def _settle(future: "asyncio.Future[Result]", result: Result | Exception) -> None:

@@ -22,6 +22,7 @@ from models.batch import Batcher
 LUA = Path(__file__).parent / "lua"
 COMMAND_TIMEOUT_S = 0.2
 SHUT_S = 0.5
+SWEEP_S = 10.0
 
 
 class Kv:
@@ -38,10 +39,10 @@ class Kv:
         """One command, as in ``run("SET", key, value, "NX", "EX", 30)``; the reply decoded as text."""
         if self._clock.monotonic() < self._shut_until:
             raise AppError(Code.CACHE_UNAVAILABLE, cause="redis failed a moment ago")
-        reply = await self._batcher.submit(command)
-        if isinstance(reply, Exception):
-            raise AppError(Code.CACHE_UNAVAILABLE, cause=f"{command[0]}: {reply}") from reply
-        return reply
+        try:
+            return await self._batcher.submit(command)
+        except redis.exceptions.RedisError as error:  # an error reply: READONLY, OOM, BUSY, LOADING …
+            raise AppError(Code.CACHE_UNAVAILABLE, cause=f"{command[0]}: {type(error).__name__}") from error
 
     async def script(self, name: str, keys: list[str], args: list[Any]) -> Any:
         """Runs ``lua/<name>.lua``. All keys of one script share a hash tag (Redis Cluster)."""
@@ -52,8 +53,7 @@ class Kv:
 
     async def ping(self) -> None:
         """Raises 5002 unless Redis answers now."""
-        self._shut_until = 0.0
-        await self.run("PING")
+        await self._batcher.submit(("PING",))
 
     async def close(self) -> None:
         """Waits for commands under way and closes the connections."""
@@ -72,10 +72,22 @@ class Kv:
             raise AppError(Code.CACHE_UNAVAILABLE, cause=f"redis: {error!r}") from error
 
 
+class MemoryKv(Kv):
+    """The in-process Redis, which forgets expired keys only when it is asked for their number."""
+
+    _sweep_at = 0.0
+
+    async def _send(self, commands: list[tuple[Any, ...]]) -> list[Any]:
+        if self._clock.monotonic() >= self._sweep_at:
+            self._sweep_at = self._clock.monotonic() + SWEEP_S
+            await self._client.dbsize()
+        return await super()._send(commands)
+
+
 def open_kv(url: str, clock: Clock) -> Kv:
     """``memory://`` for the in-process Redis, else ``redis://``, ``rediss://`` or ``unix://``."""
     if url == "memory://":
-        return Kv(_memory_client(), clock)
+        return MemoryKv(_memory_client(), clock)
     return Kv(_redis_client(url), clock)
 
 

@@ -14,7 +14,7 @@ COLUMNS = (
 SELECT = f"SELECT {COLUMNS}, ended_at FROM sessions"
 INSERT = f"INSERT INTO sessions ({COLUMNS}) VALUES "
 END = "UPDATE sessions SET ended_at = %s, end_reason = %s WHERE id IN ({ids}) AND ended_at IS NULL"
-SELECT_OPEN = "SELECT id FROM sessions WHERE user_id = %s AND ended_at IS NULL AND expires_at > %s"
+SELECT_OPEN = "SELECT id FROM sessions WHERE user_id = %s AND ended_at IS NULL"
 SELECT_FEED = "SELECT session_id, revoked_at FROM revocations WHERE revoked_at >= %s"
 
 
@@ -76,7 +76,7 @@ async def end_sessions(database: Database, user_id: str, ids: Sequence[str] | No
 
     async def work(tx: Tx) -> list[str]:
         user = (await users.lock_users(tx, [user_id])).get(user_id)
-        opened = [row[0] for row in await tx.fetch(SELECT_OPEN, [user_id, at])]
+        opened = [row[0] for row in await tx.fetch(SELECT_OPEN, [user_id])]
         ending = opened if ids is None else [one for one in opened if one in ids]
         if user and ending:
             await _end(tx, user, ending, reason, at)

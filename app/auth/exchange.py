@@ -99,6 +99,12 @@ class CodeExchange:
         except AppError:
             return None
 
+    async def _find_claim(self, key: str) -> Claim | None:
+        try:
+            return await codes.find_claim(self._kv, key)
+        except AppError:
+            return None
+
     async def _settle(self, key: str, mine: Claim, outcome: Claim) -> None:
         try:
             await codes.settle(self._kv, key, replace(outcome, at=self._clock.now_ms()))
@@ -120,7 +126,7 @@ class CodeExchange:
             if self._clock.now_ms() - standing.at > self._patience_ms:
                 raise AppError(Code.WX_CODE_USED, cause="the instance that was exchanging it is gone")
             await asyncio.sleep(POLL_S)
-            found = await codes.find_claim(self._kv, key)
+            found = await self._find_claim(key)
             if found is None:
                 raise AppError(Code.WX_CODE_USED, cause="its exchange failed")
             standing = found

@@ -10,11 +10,12 @@ import contextlib
 
 from core.clock import Clock
 from core.errors import AppError, Code
+from core.observe.logs import frames_of, get_logger
 from models import sessions
 from models.db import Database
 
 PERIOD_S = 0.5
-FRESH_MS = 1000
+FRESH_S = 1.0
 OVERLAP_MS = 60_000
 
 
@@ -27,6 +28,7 @@ class Revocations:
         self._keep_ms = keep_s * 1000
         self._revoked: dict[str, int] = {}
         self._read_at = 0
+        self._fresh_until = 0.0
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -54,7 +56,7 @@ class Revocations:
     @property
     def is_fresh(self) -> bool:
         """Whether the feed was read within the last second."""
-        return self._clock.now_ms() - self._read_at <= FRESH_MS
+        return self._clock.monotonic() <= self._fresh_until  # not the wall clock, which may step back
 
     async def _ask(self, session_id: str) -> bool:
         return await sessions.is_revoked(self._database, session_id)
@@ -62,13 +64,17 @@ class Revocations:
     async def _keep_reading(self) -> None:
         while True:
             await asyncio.sleep(PERIOD_S)
-            with contextlib.suppress(AppError):  # the age of the last good read tells
+            try:
                 await self._read(self._read_at - OVERLAP_MS)
+            except AppError:
+                continue  # the age of the last good read tells
+            except Exception as error:  # whatever it is, the reading must go on
+                get_logger().error("revocations", exception=type(error).__name__, frames=frames_of(error))
 
     async def _read(self, since: int) -> None:
-        now = self._clock.now_ms()
+        now, asked_at = self._clock.now_ms(), self._clock.monotonic()
         self._revoked.update(await sessions.find_revoked(self._database, since))
-        self._read_at = now
+        self._read_at, self._fresh_until = now, asked_at + FRESH_S
         oldest = now - self._keep_ms
         if self._revoked and min(self._revoked.values()) < oldest:
             self._revoked = {one: at for one, at in self._revoked.items() if at >= oldest}

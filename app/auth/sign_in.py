@@ -19,12 +19,13 @@ from app.wechat.wire import Code2Session
 from core.clock import Clock, Deadline
 from core.errors import AppError, Code
 from core.settings import App, Settings
-from models import sessions, users
+from models import codes, sessions, users
 from models.db import Database
 from models.identities import Identity
 from models.refreshes import Refresh, Refreshes
 from models.sessions import Session
 from models.sign_ins import NewAccount, SignedIn, SignIn, SignIns
+from models.users import User
 
 DEVICE_MAX = 255
 
@@ -94,7 +95,7 @@ class Auth:
         """By code (an unknown user is registered, if the settings allow) or by password; raises 4013, 4034, 4041."""
         if command.code is not None:
             return await self._by_code(command, client, "login", may_create=self._settings.auto_register)
-        user = await users.find_by_username(self._database, command.username or "")
+        user = await self._find_by_username(command.username or "")
         stored = user.password_hash if user else None
         if not await self._passwords.verify(stored, command.password or "") or user is None:
             raise AppError(Code.WRONG_CREDENTIALS)
@@ -158,11 +159,16 @@ class Auth:
             )
             return await self._sign_ins.write(proven)
 
-        done = await self._exchange.once(app.appid, code, action, client.network, exchange)
+        purpose = action if account is None else f"{action} {codes.code_key(app.appid, account.username.lower())}"
+        done = await self._exchange.once(app.appid, code, purpose, client.network, exchange)
         grant = Grant(done.signed_in)
         if not done.joined:
             await self._enrich(grant, command, command.phone_code, deadline)
         return self._reply(grant)
+
+    async def _find_by_username(self, username: str) -> User | None:
+        """Only what could have been registered: ``K`` of the Kelvin sign is no k."""
+        return await users.find_by_username(self._database, username) if rules.is_username(username) else None
 
     async def _new_account(self, command: Register) -> NewAccount | None:
         if command.username is None or command.password is None:
@@ -215,7 +221,7 @@ class Auth:
         data: dict[str, Any] = {
             "accessToken": self._tokens.sign_access(user, session),
             "tokenType": "Bearer",
-            "expiresIn": self._tokens.ttl_s,
+            "expiresIn": min(self._tokens.ttl_s, (session.ends_at - self._clock.now_ms()) // 1000),
             "refreshToken": self._tokens.make_refresh(session),
             "refreshExpiresIn": (session.expires_at - self._clock.now_ms() + 500) // 1000,
             "sessionId": session.id,

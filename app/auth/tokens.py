@@ -83,7 +83,7 @@ class Tokens:
             "auth_time": session.auth_at // 1000,
             "jti": self._clock.token(128),
             "iat": now_s,
-            "exp": now_s + self.ttl_s,
+            "exp": min(now_s + self.ttl_s, session.ends_at // 1000),
         }
         if session.appid:
             claims["appid"] = session.appid
@@ -117,8 +117,7 @@ class Tokens:
         if len(token) > MAX_LENGTH or not COMPACT.fullmatch(token):
             raise AppError(Code.UNAUTHENTICATED, cause="not a compact JWT")
         try:
-            payload = self._decode(token)
-            claims = _claims(payload)
+            claims = self._claims(self._decode(token))
         except jwt.ExpiredSignatureError:
             raise AppError(Code.TOKEN_EXPIRED) from None
         except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as error:
@@ -141,17 +140,18 @@ class Tokens:
             options=CHECKS,
         )
 
+    def _claims(self, payload: dict[str, Any]) -> Claims:
+        """Typed claims; a token signed under a longer life than the settings now give ends with the shorter one."""
+        sub, sid, roles, exp = (payload.get(name) for name in ("sub", "sid", "roles", "exp"))
+        if not (isinstance(sub, str) and isinstance(sid, str) and isinstance(roles, list) and isinstance(exp, int)):
+            raise TypeError
+        ends = min(exp, int(payload["iat"]) + self.ttl_s)
+        return Claims(sub, sid, tuple(roles), payload.get("appid"), int(payload["auth_time"]), ends)
+
     def _remember(self, token: str, claims: Claims) -> None:
         self._verified[token] = claims
         if len(self._verified) > CACHED:
             self._verified.popitem(last=False)
-
-
-def _claims(payload: dict[str, Any]) -> Claims:
-    sub, sid, roles, exp = (payload.get(name) for name in ("sub", "sid", "roles", "exp"))
-    if not (isinstance(sub, str) and isinstance(sid, str) and isinstance(roles, list) and isinstance(exp, int)):
-        raise TypeError
-    return Claims(sub, sid, tuple(roles), payload.get("appid"), int(payload["auth_time"]), exp)
 
 
 def _mac(secret: bytes, session_id: str, generation: int) -> str:

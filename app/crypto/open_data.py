@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from Crypto.Cipher import AES
 
@@ -83,9 +83,19 @@ def _unpad(plaintext: bytes) -> bytes:
 
 def _load(plaintext: bytes) -> Any:
     try:
-        return json.loads(plaintext.decode())
+        return _whole_characters(json.loads(plaintext.decode(), parse_constant=_refuse))
     except (ValueError, RecursionError):
         return None
+
+
+def _whole_characters(value: Any) -> Any:
+    """A nickname that WeChat cut inside an emoji ends in half a character, which nobody can encode: U+FFFD instead."""
+    text = json.dumps(value, ensure_ascii=False)
+    return json.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)
 
 
 def _is_fresh(watermark: dict[str, Any], now_ms: int) -> bool:

@@ -13,14 +13,20 @@ EMAIL = re.compile(
 NICKNAME_MAX = 64
 URL_MAX = 1024
 # Control, format (bidi marks, zero-width characters), surrogate, line and paragraph separator.
+BLANK = set("\u115f\u1160\u2800\u3164\uffa0")  # letters and symbols that show nothing
 HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
 def check_username(username: str) -> str:
     """The username; raises 4002."""
-    if not USERNAME.fullmatch(username):
+    if not is_username(username):
         raise AppError(Code.INVALID_USERNAME)
     return username
+
+
+def is_username(text: str) -> bool:
+    """Whether it could be registered as one."""
+    return USERNAME.fullmatch(text) is not None
 
 
 def check_password(password: str) -> str:
@@ -33,7 +39,10 @@ def check_password(password: str) -> str:
 
 def check_nickname(nickname: str) -> str:
     """The nickname; raises 4000 if it is empty, too long, blank or holds characters nobody can see."""
-    if not (0 < len(nickname) <= NICKNAME_MAX and nickname.strip()) or clean_nickname(nickname) != nickname:
+    if (
+        not (0 < len(nickname) <= NICKNAME_MAX and any(map(_is_visible, nickname)))
+        or clean_nickname(nickname) != nickname
+    ):
         raise AppError(Code.INVALID_REQUEST, field="nickname")
     return nickname
 
@@ -71,6 +80,10 @@ def check_email(email: str | None) -> str | None:
 def mask_phone(phone: str) -> str:
     """``138****8000``: enough to recognise one's own."""
     return phone[:-8] + "****" + phone[-4:] if len(phone) >= 11 else "*" * max(0, len(phone) - 2) + phone[-2:]
+
+
+def _is_visible(char: str) -> bool:
+    return unicodedata.category(char)[0] in "LNPS" and char not in BLANK
 
 
 def _is_special(char: str) -> bool:

@@ -108,16 +108,33 @@ class MySQL(Database):
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
         async with self._slots:
-            connection = self._idle.pop() if self._idle else await self._connect()
+            connection = self._find_idle() or await self._connect()
             try:
                 yield connection
             except (DuplicateKey, AppError):
                 self._idle.append(connection)
                 raise
+            except LostConnection:
+                self._close_idle()  # whoever closed this one closed the others too
+                connection.close()
+                raise
             except BaseException:
                 connection.close()  # in an unknown state: never reused
                 raise
             self._idle.append(connection)
+
+    def _find_idle(self) -> Connection | None:
+        """The connection used last, unless the server has closed it."""
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.closed and not connection._reader.at_eof():
+                return connection
+            connection.close()
+        return None
+
+    def _close_idle(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
 
     async def _connect(self) -> Connection:
         with _mapped_errors():
@@ -163,6 +180,8 @@ def parse_url(url: str) -> dict[str, Any]:
     }
     if "ssl" in query:
         options["ssl"] = _tls(query["ssl"])
+    if set(query) - {"ssl", "unix_socket"}:
+        raise SettingsInvalid(["KAIMEN_DATABASE_URL: takes ssl= and unix_socket= after the ?, and nothing else"])
     return options
 
 
@@ -198,6 +217,8 @@ def _mapped_errors() -> Iterator[None]:
         raise DuplicateKey(_key_name(error)) from None  # the driver's text holds the value
     except (err.OperationalError, err.InternalError, err.InterfaceError) as error:
         raise _translated(error) from None
+    except err.DataError as error:
+        raise TypeError(f"error {error.args[0] if error.args else ''}") from None  # the driver's text holds the value
     except (OSError, asyncio.IncompleteReadError, RuntimeError) as error:
         raise LostConnection(f"connection failed: {error!r}") from None
 

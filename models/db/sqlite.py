@@ -63,6 +63,7 @@ class SQLite(Database):
         self._path = path
         self._writing = asyncio.Lock()
         self._opening = asyncio.Lock()
+        self._closing: set[asyncio.Future[None]] = set()
         self._connections: dict[str, aiosqlite.Connection] = {}
 
     async def close(self) -> None:
@@ -70,18 +71,30 @@ class SQLite(Database):
         while self._connections:
             _, connection = self._connections.popitem()
             await connection.close()
+        await asyncio.gather(*self._closing, return_exceptions=True)
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[Tx]:
         async with self._writing:
-            tx = SQLiteTx(await self._connection("writer"))
-            await tx.execute("BEGIN IMMEDIATE")
+            connection = await self._connection("writer")
+            tx = SQLiteTx(connection)
             try:
+                await tx.execute("BEGIN IMMEDIATE")
                 yield tx
-            except BaseException:
-                await asyncio.shield(tx.execute("ROLLBACK"))
+                await tx.execute("COMMIT")
+            except asyncio.CancelledError:
+                self._discard_writer()
                 raise
-            await tx.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    await tx.execute("ROLLBACK")
+                raise
+
+    def _discard_writer(self) -> None:
+        """Its thread may still be waiting for the lock and get it later: closing it then rolls back."""
+        closing = asyncio.ensure_future(self._connections.pop("writer").close())
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
 
     @asynccontextmanager
     async def _reader(self) -> AsyncIterator[Tx]:

@@ -60,8 +60,9 @@ async def test_tokens_verify_without_the_database_while_the_feed_is_fresh_and_no
     login = await backend.login()
     mariadb.kill()
     assert (await backend.get("/api/token/verify", login["accessToken"])).status == 204
-    backend.clock.advance(2)
-    reply = await backend.get("/api/token/verify", login["accessToken"])
+    async with asyncio.timeout(2):
+        while (reply := await backend.get("/api/token/verify", login["accessToken"])).status == 204:
+            await asyncio.sleep(0.05)
     assert (reply.status, reply.error) == (503, "database_unavailable")
 
 
