@@ -85,6 +85,5 @@ def log_wechat_call(
     api: str, appid: str, outcome: str, errcode: int | None, rid: str | None, duration_s: float
 ) -> None:
     """One line for each call that did not simply succeed; those that did are at debug level."""
-    log = get_logger()
-    write = log.debug if outcome == "ok" else log.info
+    write = get_logger().debug if outcome == "ok" else get_logger().info
     write("wechat", api=api, appid=appid, outcome=outcome, errcode=errcode, rid=rid, ms=round(duration_s * 1000, 1))

@@ -9,6 +9,7 @@ import uuid_utils
 
 from models.db import Tx, rows_of
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 INSERT = "INSERT INTO outbox (id, user_id, seq, type, data, occurred_at) VALUES "
 
 
@@ -31,5 +32,4 @@ async def insert_events(tx: Tx, events: Sequence[Event]) -> None:
 
 
 def _row(event: Event) -> tuple[Any, ...]:
-    data = json.dumps(event.data, ensure_ascii=False, separators=(",", ":"))
-    return uuid_utils.uuid7().hex, event.user_id, event.seq, event.type, data, event.occurred_at
+    return uuid_utils.uuid7().hex, event.user_id, event.seq, event.type, _encode(event.data), event.occurred_at

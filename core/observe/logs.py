@@ -19,9 +19,7 @@ LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNI
 def set_up_logs(level: str, log_format: str) -> None:
     """Once per process; also brings the libraries' own warnings into the same form."""
     console = log_format == "console"
-    renderer: Any = (
-        structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer(serializer=_to_json)
-    )
+    renderer: Any = _for_people if console else structlog.processors.JSONRenderer(serializer=_to_json)
     stamp = structlog.processors.TimeStamper(fmt="%H:%M:%S" if console else "iso", utc=not console)
     structlog.configure(
         processors=[structlog.processors.add_log_level, stamp, renderer],
@@ -44,6 +42,17 @@ def frames_of(error: BaseException) -> list[str]:
 
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=repr).encode
+
+
+def _for_people(_logger: Any, _method: str, event: dict[str, Any]) -> str:
+    """``12:00:01 POST /api/auth 200 16 ms`` and what else there is; a request's id only when it went wrong."""
+    at, level, name = event.pop("timestamp"), event.pop("level"), event.pop("event")
+    if name == "request":
+        name = f"{event.pop('method'):6} {event.pop('path')} {event['status']} {event.pop('ms'):.0f} ms"
+        if event.pop("status") < 400:
+            event.pop("request_id")
+    rest = " ".join(f"{key}={value}" for key, value in event.items() if value not in (None, ""))
+    return f"{at} {level.upper() + ' ' if level not in ('info', 'debug') else ''}{name}  {rest}".rstrip()
 
 
 def _to_json(event: dict[str, Any], **_: Any) -> str:
