@@ -17,7 +17,10 @@ usage() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; }
 new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
 
 # Distributions build theirs with profile-guided optimisation: a login costs a fifth less CPU. It must have venv.
-well_built() { new_enough /usr/bin/python3 && /usr/bin/python3 -c 'import ensurepip, venv' 2>/dev/null; }
+well_built() {
+    case ":$PATH:" in *:/usr/bin:*) ;; *) return 1 ;; esac
+    new_enough /usr/bin/python3 && /usr/bin/python3 -c 'import ensurepip, venv' 2>/dev/null
+}
 
 find_python() {
     local candidate

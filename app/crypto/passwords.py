@@ -1,7 +1,8 @@
-"""Passwords: argon2id, off the event loop, on two threads at most.
+"""Passwords: argon2id, off the event loop, one at a time.
 
-19 MiB, t=2, p=1 is OWASP's minimum for argon2id; two threads keep the peak of memory at 38 MiB. What does not get
-a thread waits; when the queue is long, the answer is an honest 503.
+19 MiB, t=2, p=1 is OWASP's minimum for argon2id. One thread a process: more would cost 19 MiB each and, with a
+process for each core, check no more passwords. What has to wait waits; when the queue is long, the answer is an
+honest 503.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ class Passwords:
 
     def __init__(self) -> None:
         self._hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
-        self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="argon2")
+        self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="argon2")
         self._waiting = 0
         self._dummy = self._hasher.hash("not anyone's password")
 

@@ -168,4 +168,4 @@ async def test_a_database_that_hangs_keeps_nobody_waiting_for_others(start_backe
             replies = await asyncio.gather(*calls)
             took = Clock().monotonic() - started
         assert {reply.status for reply in replies} == {503}
-        assert took < 3
+        assert took < 4  # three batches of 1.8 s one after the other would be more

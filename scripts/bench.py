@@ -1,0 +1,543 @@
+"""What requests cost on this machine; scripts/bench runs it, and its head describes the options.
+
+Each server is one process on one core and all the rest is on another, so the figures say what a request costs,
+not how many cores were lent. Compare figures of one run only.
+"""
+
+import asyncio
+import base64
+import hashlib
+import json
+import os
+import platform
+import re
+import secrets
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import uvloop
+from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
+from tornado.web import Application, RequestHandler
+
+from servers import MariaDB, Redis, Server, ServerError, find_binary
+
+ROOT = Path(__file__).resolve().parents[1]
+BARE, STORM = "bare-tornado", "password-storm"
+LOADS = ("login", "autoLogin", "user-info", "token-verify")
+CONNECTIONS = 64
+WARM_UP_S = 1
+USERS = 1000  # fewer than log in while warming up: the logins measured are of known users
+REFRESH_TOKENS = 256  # more than connections, so that none is sent twice
+STORM_LOGINS = 200
+QUIET = 0.9  # bare Tornado waits for nobody: what it lacks of a core, others took
+NOT_QUIET = "something else runs on this machine, so compare the µs and not the requests/s."
+WECHAT_DELAY_S = 0.005
+APP = {"appid": "wx0000000000000001", "kind": "miniprogram", "secret": "0123456789abcdef0123456789abcdef"}
+ACCOUNT = {"username": "stormy", "password": "Open-Sesame-1"}
+
+# --- where things run ---
+
+
+@dataclass(frozen=True)
+class Cores:
+    """One core for the server, another for the rest; None where nothing is pinned."""
+
+    server: int | None = None
+    rest: int | None = None
+
+    @property
+    def prefix(self) -> list[str]:
+        """What starts a command on the server's core."""
+        return [] if self.server is None else ["taskset", "-c", str(self.server)]
+
+    def __str__(self) -> str:
+        if self.server is None:
+            return "nothing pinned to a core (it takes taskset and two cores): figures vary more"
+        return f"server on core {self.server}, all else on core {self.rest}"
+
+
+def pin() -> Cores:
+    """Move to the core of all else, where what is started from here stays too unless it says otherwise."""
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < 2 or not shutil.which("taskset"):
+        return Cores()
+    os.sched_setaffinity(0, {cores[1]})
+    return Cores(*cores[:2])
+
+
+# --- what is started ---
+
+
+class Own(Server):
+    """A server of this file or of the checkout; ready when its port takes connections."""
+
+    def __init__(self, *command: str) -> None:
+        self._words = command
+        super().__init__()
+
+    @property
+    def url(self) -> str:
+        """Its URL, without a slash at the end."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def _command(self) -> list[str]:
+        return [word.replace("{port}", str(self.port)) for word in self._words]
+
+    def _answers(self) -> bool:
+        with closing(socket.socket()) as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+def own(option: str, *prefix: str) -> Own:
+    """This file as a server of its own."""
+    return Own(*prefix, sys.executable, str(Path(__file__).resolve()), option, "{port}")
+
+
+def kaimen(database: MariaDB, redis: Redis, wechat_url: str, cores: Cores) -> Own:
+    """The server under test, with its tables made."""
+    settings = {
+        "ENV": "development",
+        "PORT": "{port}",
+        "PUBLIC_URL": "http://127.0.0.1:{port}",
+        "DATABASE_URL": database.url,
+        "REDIS_URL": redis.url,
+        "WECHAT_API_URL": wechat_url,
+        "APPS": json.dumps([APP]),
+        "MASTER_KEYS": "k1:" + base64.b64encode(secrets.token_bytes(32)).decode(),
+        "RATE_LIMITS": "off",
+    }
+    command = ["env", *(f"KAIMEN_{name}={value}" for name, value in settings.items())]
+    run(
+        "kaimen migrate", [*(word.replace("{port}", "8000") for word in command), program(), "migrate"], database.folder
+    )
+    return Own(*command, *cores.prefix, program(), "serve")
+
+
+def run(name: str, command: list[str], folder: Path) -> str:
+    """The output of a command, which must succeed."""
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)  # noqa: S603  # all words are ours
+    if done.returncode:
+        raise ServerError(f"{name} fails:\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def program() -> str:
+    """The command of the environment this runs in."""
+    return str(Path(sys.executable).with_name("kaimen"))
+
+
+class StandIn(asyncio.Protocol):
+    """jscode2session and nothing else, cheaply: the code `c-<n>-…` is user n's."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the way back."""
+        self._transport: Any = transport
+        self._received = b""
+
+    def data_received(self, data: bytes) -> None:
+        """Answer a whole request after the delay."""
+        self._received += data
+        if self._received.endswith(b"\r\n\r\n"):
+            code = self._received.partition(b"js_code=")[2].partition(b"&")[0].decode()
+            self._received = b""
+            asyncio.get_running_loop().call_later(WECHAT_DELAY_S, self._transport.write, session_of(code))
+
+
+def session_of(code: str) -> bytes:
+    """WeChat's reply to a code."""
+    openid = f"o{code.split('-')[1]:0>27}"
+    key = base64.b64encode(hashlib.md5(code.encode(), usedforsecurity=False).digest()).decode()
+    body = f'{{"session_key":"{key}","openid":"{openid}"}}'
+    return f"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+
+
+class Hello(RequestHandler):
+    """What Tornado costs by itself."""
+
+    def get(self) -> None:
+        """A small JSON object."""
+        self.write({"status": "ok"})
+
+
+async def serve_stand_in(port: int) -> None:
+    """Until killed."""
+    await asyncio.get_running_loop().create_server(StandIn, "127.0.0.1", port)
+    await asyncio.Event().wait()
+
+
+async def serve_hello(port: int) -> None:
+    """Until killed."""
+    Application([("/", Hello)], log_function=lambda _: None).listen(port, "127.0.0.1")
+    await asyncio.Event().wait()
+
+
+# --- what is read from the kernel ---
+
+
+def tree(pid: int) -> Iterator[int]:
+    """A process and its descendants."""
+    yield pid
+    with suppress(OSError):
+        for children in Path(f"/proc/{pid}/task").glob("*/children"):
+            for child in children.read_text().split():
+                yield from tree(int(child))
+
+
+def cpu_us(server: Server) -> float:
+    """CPU time that it has used so far: user and system, all threads and children."""
+    ticks = 0
+    for pid in tree(server.pid or 0):
+        with suppress(OSError):
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks * 1e6 / os.sysconf("SC_CLK_TCK")
+
+
+def memory_mib(server: Server, name: str) -> float:
+    """VmRSS, what is resident now, or VmHWM, the most since `forget_peak`."""
+    status = Path(f"/proc/{server.pid}/status").read_text()
+    return int(re.findall(rf"{name}:\s+(\d+) kB", status)[0]) / 1024
+
+
+def forget_peak(server: Server) -> None:
+    """Let VmHWM begin anew (proc(5), clear_refs)."""
+    Path(f"/proc/{server.pid}/clear_refs").write_text("5")
+
+
+# --- load ---
+
+DONE = """
+done = function(all, latency)
+  local e = all.errors
+  io.write(string.format('\\n{"requests":%.0f,"us":%.0f,"failed":%.0f,"p50_us":%.0f,"p99_us":%.0f}\\n', all.requests,
+    all.duration, e.status + e.connect + e.read + e.write + e.timeout, latency:percentile(50), latency:percentile(99)))
+end
+"""
+
+LOGIN = """
+local n = 0
+wrk.headers["Content-Type"] = "application/json"
+request = function()
+  n = n + 1
+  local body = string.format('{"action":"login","code":"c-%d-%d-SEED"}', n % USERS, n)
+  return wrk.format("POST", "/api/auth", wrk.headers, body)
+end
+"""
+
+# A queue: each request spends the refresh token at its head, each reply puts a new one at its end.
+AUTO_LOGIN = """
+local queue, head, tail = {TOKENS}, 1, COUNT
+wrk.headers["Content-Type"] = "application/json"
+request = function()
+  local token = queue[head]
+  if not token then return wrk.format("GET", "/no-token-left") end
+  queue[head] = nil
+  head = head + 1
+  return wrk.format("POST", "/api/auth", wrk.headers, '{"action":"autoLogin","refreshToken":"' .. token .. '"}')
+end
+response = function(_, _, body)
+  local token = body:match('"refreshToken": ?"([^"]+)"')
+  if token then tail = tail + 1; queue[tail] = token end
+end
+"""
+
+GET = """
+wrk.path = "PATH"
+wrk.headers["Authorization"] = "Bearer TOKEN"
+"""
+
+
+async def post(client: AsyncHTTPClient, url: str, body: dict[str, Any]) -> HTTPResponse:
+    """POST /api/auth."""
+    request = HTTPRequest(
+        f"{url}/api/auth",
+        method="POST",
+        headers={"Content-Type": "application/json"},
+        body=json.dumps(body),
+        connect_timeout=60,
+        request_timeout=60,
+    )
+    return await client.fetch(request, raise_error=False)
+
+
+async def log_in(url: str, count: int) -> list[dict[str, Any]]:
+    """The data of logins by code, of as many users."""
+    client = AsyncHTTPClient(force_instance=True, max_clients=CONNECTIONS)
+    codes = [f"c-{number}-{secrets.token_hex(8)}" for number in range(count)]
+    replies = await asyncio.gather(*(post(client, url, {"action": "login", "code": code}) for code in codes))
+    if bad := [reply for reply in replies if reply.code != 200]:
+        raise ServerError(f"a login fails: {bad[0].body.decode()}")
+    return [json.loads(reply.body)["data"] for reply in replies]
+
+
+def login_script(_: Own) -> str:
+    """A login by a new code each time."""
+    return LOGIN.replace("SEED", secrets.token_hex(4)).replace("USERS", str(USERS))
+
+
+def auto_login_script(server: Own) -> str:
+    """Refreshes, of sessions made for it."""
+    tokens = [data["refreshToken"] for data in asyncio.run(log_in(server.url, REFRESH_TOKENS))]
+    quoted = ",".join(f'"{token}"' for token in tokens)
+    return AUTO_LOGIN.replace("TOKENS", quoted).replace("COUNT", str(len(tokens)))
+
+
+def get_script(path: str) -> Callable[[Own], str]:
+    """The same request with a good access token."""
+
+    def script(server: Own) -> str:
+        token = asyncio.run(log_in(server.url, 1))[0]["accessToken"]
+        return GET.replace("PATH", path).replace("TOKEN", token)
+
+    return script
+
+
+SCRIPTS: dict[str, Callable[[Own], str]] = {
+    BARE: lambda _: "",
+    "login": login_script,
+    "autoLogin": auto_login_script,
+    "user-info": get_script("/api/user/info"),
+    "token-verify": get_script("/api/token/verify"),
+}
+
+
+def wrk(server: Own, script: str, seconds: int) -> dict[str, float]:
+    """Load the server; the figures of wrk as `DONE` prints them."""
+    path = server.folder / "load.lua"
+    path.write_text(script + DONE)
+    options = ["-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(path)]
+    out = run("wrk", [find_binary("wrk", "wrk"), *options, server.url], server.folder)
+    figures: dict[str, float] = json.loads(out.splitlines()[-1])
+    return figures
+
+
+# --- figures ---
+
+
+@dataclass
+class Row:
+    """One case; CPU in microseconds a request, latency in milliseconds."""
+
+    case: str
+    requests_s: float
+    server_us: float
+    mariadb_us: float
+    redis_us: float
+    p50_ms: float
+    p99_ms: float
+    failed: int
+    to_bare: float | None = None
+
+    @property
+    def all_us(self) -> float:
+        """CPU of the server and both stores."""
+        return self.server_us + self.mariadb_us + self.redis_us
+
+    @property
+    def busy(self) -> float:
+        """The part of the time in which the server had a core."""
+        return self.requests_s * self.server_us / 1e6
+
+    def cells(self) -> list[str]:
+        """As text, in the order of `HEAD`."""
+        cpu = [f"{value:.0f}" for value in (self.server_us, self.mariadb_us, self.redis_us, self.all_us)]
+        times = [f"{self.p50_ms:.1f}", f"{self.p99_ms:.1f}", str(self.failed)]
+        return [self.case, f"{self.requests_s:.0f}", *cpu, *times, f"{self.to_bare:.2f}" if self.to_bare else "–"]
+
+
+def row_of(case: str, out: dict[str, float], used_us: list[float]) -> Row:
+    """From the figures of wrk and the CPU that server, MariaDB and Redis have used."""
+    server, mariadb, redis = (used / max(out["requests"], 1) for used in used_us)
+    rate = out["requests"] / out["us"] * 1e6
+    return Row(case, rate, server, mariadb, redis, out["p50_us"] / 1000, out["p99_us"] / 1000, int(out["failed"]))
+
+
+HEAD = ["case", "requests/s", "server µs", "MariaDB µs", "Redis µs", "all µs", "p50 ms", "p99 ms", "non-2xx", "× bare"]
+
+
+@dataclass
+class Memory:
+    """MiB resident, and what the storm did; None where that was not run."""
+
+    start_mib: float
+    end_mib: float
+    storm: dict[str, float] | None = None
+
+    def __str__(self) -> str:
+        text = f"Memory of the server: {self.start_mib:.0f} MiB at the start, {self.end_mib:.0f} MiB after the load"
+        if not self.storm:
+            return f"{text}."
+        return (
+            "{text}, {peak_mib:.0f} MiB at most during {logins} password logins at once. They took {seconds:.1f} s "
+            "({failed} failed); /healthz meanwhile: p50 {healthz_p50_ms:.1f} ms, p99 {healthz_p99_ms:.1f} ms."
+        ).format(text=text, **self.storm)
+
+
+class Bench:
+    """One run: the stores are up, servers come and go."""
+
+    def __init__(self, stack: ExitStack, seconds: int, cases: tuple[str, ...]) -> None:
+        self._seconds = seconds
+        self._cases = cases
+        self.cores = pin()
+        self._database = stack.enter_context(MariaDB())
+        self._database.execute("SET GLOBAL innodb_flush_log_at_trx_commit = 1")  # as in production
+        self._redis = stack.enter_context(Redis())
+        self.rows: list[Row] = []
+        self.memory: Memory | None = None
+
+    def run(self) -> None:
+        """Bare Tornado first, for the others are compared with it."""
+        if BARE in self._cases:
+            with own("--hello", *self.cores.prefix) as server:
+                self._measure(BARE, server)
+        if self._cases != (BARE,):
+            with own("--stand-in") as wechat, kaimen(self._database, self._redis, wechat.url, self.cores) as server:
+                self._measure_kaimen(server)
+
+    def _measure_kaimen(self, server: Own) -> None:
+        start = memory_mib(server, "VmRSS")
+        for case in LOADS:
+            if case in self._cases:
+                self._measure(case, server)
+        self.memory = Memory(start, memory_mib(server, "VmRSS"))
+        if STORM in self._cases:
+            self.memory.storm = asyncio.run(storm(server))
+
+    def _measure(self, case: str, server: Own) -> None:
+        say(f"{case} …")
+        wrk(server, SCRIPTS[case](server), WARM_UP_S)
+        script, watched = SCRIPTS[case](server), (server, self._database, self._redis)
+        before = [cpu_us(each) for each in watched]
+        out = wrk(server, script, self._seconds)
+        used = [cpu_us(each) - then for each, then in zip(watched, before, strict=True)]
+        self.rows.append(row_of(case, out, used))
+        if self.rows[0].case == BARE:
+            self.rows[-1].to_bare = self.rows[-1].requests_s / self.rows[0].requests_s
+
+
+async def storm(server: Own) -> dict[str, float]:
+    """Many password logins at once, and how long /healthz takes meanwhile."""
+    say(f"{STORM} …")
+    client = AsyncHTTPClient(force_instance=True, max_clients=STORM_LOGINS + 1)
+    await post(client, server.url, {"action": "register", **ACCOUNT})
+    forget_peak(server)
+    started = time.monotonic()
+    login = {"action": "login", **ACCOUNT}
+    async with asyncio.TaskGroup() as group:
+        logins = [group.create_task(post(client, server.url, login)) for _ in range(STORM_LOGINS)]
+        pulse = await feel_pulse(client, server.url, logins)
+    return {
+        "logins": STORM_LOGINS,
+        "seconds": time.monotonic() - started,
+        "failed": sum(task.result().code != 200 for task in logins),
+        "peak_mib": memory_mib(server, "VmHWM"),
+        "healthz_p50_ms": statistics.median(pulse),
+        "healthz_p99_ms": sorted(pulse)[int(len(pulse) * 0.99)],
+    }
+
+
+async def feel_pulse(client: AsyncHTTPClient, url: str, until: list[asyncio.Task[Any]]) -> list[float]:
+    """The milliseconds /healthz took, asked every 10 ms until these are done."""
+    taken: list[float] = []
+    while not all(task.done() for task in until):
+        started = time.monotonic()
+        await client.fetch(f"{url}/healthz", request_timeout=60)
+        taken.append((time.monotonic() - started) * 1000)
+        await asyncio.sleep(0.01)
+    return taken
+
+
+# --- the command ---
+
+
+def say(line: str) -> None:
+    """What is under way, on standard error."""
+    click.echo(line, err=True)
+
+
+def as_table(rows: list[Row]) -> str:
+    """A Markdown table, aligned."""
+    lines = [HEAD, *(row.cells() for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(HEAD))]
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    first, *rest = [
+        [line[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True))]
+        for line in lines
+    ]
+    return "\n".join("| " + " | ".join(line) + " |" for line in (first, rule, *rest))
+
+
+def as_json(bench: Bench, seconds: int) -> str:
+    """All figures, unrounded."""
+    rows = [{**vars(row), "all_us": row.all_us} for row in bench.rows]
+    memory = bench.memory and vars(bench.memory)
+    report = {"machine": machine(), "seconds": seconds, "cores": vars(bench.cores), "cases": rows, "memory": memory}
+    return json.dumps(report, ensure_ascii=False)
+
+
+def machine() -> str:
+    """When and on what."""
+    models = re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    versions = f"Python {platform.python_version()}, {platform.system()} {platform.release()}"
+    return f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {os.cpu_count()} × {models[0] if models else 'CPU'}, {versions}"
+
+
+def as_text(bench: Bench, seconds: int) -> str:
+    """The table with what belongs to it."""
+    parts = [f"{machine()}; {bench.cores}; {seconds} s each, {CONNECTIONS} connections"]
+    if bench.rows:
+        parts.append(as_table(bench.rows))
+    if bench.rows and bench.rows[0].case == BARE and bench.rows[0].busy < QUIET:
+        parts.append(f"Bare Tornado had its core for {bench.rows[0].busy:.0%} of the time only: " + NOT_QUIET)
+    if bench.memory:
+        parts.append(str(bench.memory))
+    return "\n\n".join(parts)
+
+
+def run_bench(seconds: int, cases: tuple[str, ...], show: Callable[[Bench, int], str]) -> None:
+    """Measure and print; what is missing or fails ends it with one line and status 1."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
+    for name in [name for name in os.environ if name.startswith("KAIMEN_")]:
+        del os.environ[name]
+    try:
+        find_binary("wrk", "wrk")
+        with ExitStack() as stack:
+            bench = Bench(stack, seconds, cases)
+            bench.run()
+    except ServerError as error:
+        say(f"bench: {error}")
+        sys.exit(1)
+    click.echo(show(bench, seconds))
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--seconds", type=click.IntRange(1, 600), default=3, show_default=True, help="How long each case takes.")
+@click.option("--only", "cases", type=click.Choice((BARE, *LOADS, STORM)), multiple=True, help="Only this case.")
+@click.option("--json", "json_", is_flag=True, help="JSON instead of a table.")
+@click.option("--hello", type=int, hidden=True)
+@click.option("--stand-in", type=int, hidden=True)
+def main(seconds: int, cases: tuple[str, ...], json_: bool, hello: int | None, stand_in: int | None) -> None:
+    """Measure what requests cost; see docs/performance.md."""
+    if hello:
+        uvloop.run(serve_hello(hello))
+    if stand_in:
+        uvloop.run(serve_stand_in(stand_in))
+    run_bench(seconds, cases or (BARE, *LOADS, STORM), as_json if json_ else as_text)
+
+
+if __name__ == "__main__":
+    main(prog_name="scripts/bench")
