@@ -17,14 +17,16 @@ usage() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; }
 new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
 
 # Distributions build theirs with profile-guided optimisation: a login costs a fifth less CPU. It must have venv.
-well_built() {
+system_python() {
     case ":$PATH:" in *:/usr/bin:*) ;; *) return 1 ;; esac
-    new_enough /usr/bin/python3 && /usr/bin/python3 -c 'import ensurepip, venv' 2>/dev/null
+    new_enough /usr/bin/python3
 }
+
+has_venv() { "$1" -c 'import ensurepip, venv' 2>/dev/null; }
 
 find_python() {
     local candidate
-    if [ -z "${KAIMEN_PYTHON:-}" ] && well_built; then
+    if [ -z "${KAIMEN_PYTHON:-}" ] && system_python && has_venv /usr/bin/python3; then
         echo /usr/bin/python3
         return
     fi
@@ -40,7 +42,7 @@ find_python() {
 
 # Debian and Ubuntu ship venv's ensurepip apart from Python.
 need_venv_module() {
-    "$1" -c 'import ensurepip, venv' 2>/dev/null && return
+    has_venv "$1" && return
     need_packages "$("$1" -c 'import sys; print("python3.%d-venv" % sys.version_info[1])')"
 }
 
