@@ -8,14 +8,16 @@ from models.db import Database, Tx, marks, rows_of, text
 
 INSERT = (
     "INSERT INTO identities "
-    "(appid, openid, kind, user_id, session_key, session_key_mark, session_key_at, bound_at) VALUES "
+    "(appid, openid, kind, user_id, session_key, session_key_mark, session_key_at, bound_at, unionid) VALUES "
 )
 # The previous key is kept only when the new one differs; MySQL assigns from left to right, so it comes first.
 KEEP_PREVIOUS = (
     "previous_session_key = CASE WHEN session_key_mark <> NEW(session_key_mark) THEN session_key "
     "ELSE previous_session_key END, session_key = NEW(session_key), session_key_mark = NEW(session_key_mark), "
-    "session_key_at = NEW(session_key_at)"
+    "session_key_at = NEW(session_key_at), "
+    "unionid = CASE WHEN unionid = '' THEN unionid ELSE COALESCE(NEW(unionid), unionid) END"
 )
+KEPT_APART = ""  # in place of the unionid: the operator undid a merge, so the unionid merges no more
 SELECT_KEYS = "SELECT session_key, previous_session_key FROM identities WHERE appid = %s AND openid = %s"
 SELECT_OPENIDS = "SELECT openid FROM identities WHERE user_id = %s AND appid = %s"
 
@@ -46,22 +48,60 @@ class Binding:
     bound_at: int
 
 
-async def find_owners(tx: Tx, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """(appid, openid) → user id, for those that exist."""
-    if not keys:
-        return {}
-    where = " OR ".join(["(appid = %s AND openid = %s)"] * len(keys))
-    sql = f"SELECT appid, openid, user_id FROM identities WHERE {where}"
-    rows = await tx.fetch(sql, [part for key in keys for part in key])
-    return {(str(text(appid)), str(text(openid))): user_id for appid, openid, user_id in rows}
+@dataclass(slots=True)
+class Links:
+    """Whom identities and unionids lead to, as user ids; ``apart`` are identities that a merge was undone for."""
+
+    owners: dict[tuple[str, str], str]
+    unionids: dict[str, str]
+    apart: set[tuple[str, str]]
+
+    @property
+    def user_ids(self) -> set[str]:
+        """All of them."""
+        return {*self.owners.values(), *self.unionids.values()}
+
+    def find(self, identity: Identity) -> str | None:
+        """The user behind an identity: by itself, else by its unionid."""
+        return self.owners.get(identity.key) or self.unionids.get(identity.unionid or "")
+
+    def find_pair(self, identity: Identity) -> tuple[str, str] | None:
+        """The two users that are one person, as the identity leads to one of them and its unionid to the other."""
+        owner, person = self.owners.get(identity.key), self.unionids.get(identity.unionid or "")
+        if owner is None or person is None or owner == person or identity.key in self.apart:
+            return None
+        return owner, person
+
+    def replace(self, old: str, new: str) -> None:
+        """What led to ``old`` leads to ``new``: they were merged."""
+        self.owners = {key: new if user_id == old else user_id for key, user_id in self.owners.items()}
+        self.unionids = {key: new if user_id == old else user_id for key, user_id in self.unionids.items()}
 
 
-async def find_unionid_owners(tx: Tx, unionids: Sequence[str]) -> dict[str, str]:
-    """unionid → user id, for those that exist."""
-    if not unionids:
-        return {}
-    sql = f"SELECT unionid, user_id FROM unionids WHERE unionid IN ({marks(len(unionids))})"
-    return {str(text(unionid)): user_id for unionid, user_id in await tx.fetch(sql, unionids)}
+async def find_links(source: Database | Tx, keys: Sequence[tuple[str, str]], unionids: Sequence[str]) -> Links:
+    """Where these (appid, openid) and these unionids lead, for those that exist: one query."""
+    selects, args = [], []
+    if keys:
+        where = " OR ".join(["(appid = %s AND openid = %s)"] * len(keys))
+        selects.append(f"SELECT appid, openid, user_id, unionid FROM identities WHERE {where}")
+        args += [part for key in keys for part in key]
+    if unionids:
+        selects.append(f"SELECT unionid, NULL, user_id, NULL FROM unionids WHERE unionid IN ({marks(len(unionids))})")
+        args += unionids
+    rows = await source.fetch(" UNION ALL ".join(selects), args) if selects else []
+    return _links([(str(text(row[0])), text(row[1]), str(row[2]), text(row[3])) for row in rows])
+
+
+def _links(rows: list[tuple[str, str | None, str, str | None]]) -> Links:
+    links = Links({}, {}, set())
+    for first, openid, user_id, unionid in rows:
+        if openid is None:
+            links.unionids[first] = user_id
+            continue
+        links.owners[first, openid] = user_id
+        if unionid == KEPT_APART:
+            links.apart.add((first, openid))
+    return links
 
 
 async def insert_identities(tx: Tx, rows: Sequence[tuple[Identity, str, int]]) -> None:
@@ -111,4 +151,13 @@ async def find_openid(database: Database, user_id: str, appid: str) -> str | Non
 
 def _row(identity: Identity, user_id: str, at: int) -> tuple[Any, ...]:
     key_at = at if identity.session_key else None
-    return (*identity.key, identity.kind, user_id, identity.session_key, identity.session_key_mark, key_at, at)
+    return (
+        *identity.key,
+        identity.kind,
+        user_id,
+        identity.session_key,
+        identity.session_key_mark,
+        key_at,
+        at,
+        identity.unionid,
+    )

@@ -1,6 +1,7 @@
 """Register, login, autoLogin, logout: the story of each, in the order in which it happens."""
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from app.apps import Apps
@@ -13,7 +14,7 @@ from app.crypto.sealing import BlindIndex, Sealer
 from app.users import rules
 from app.users.open_data import session_key_context
 from app.users.profile import Profiles
-from app.users.views import UserViews
+from app.users.views import UserViews, reseal_phone
 from app.wechat.client import WeChatClient
 from app.wechat.wire import Code2Session
 from core.clock import Clock, Deadline
@@ -77,7 +78,7 @@ class Auth:
         self._wechat = wechat
         self._profiles = profiles
         self._views = UserViews(sealer)
-        self._sign_ins = SignIns(database)
+        self._sign_ins = SignIns(database, partial(reseal_phone, sealer))
         self._refreshes = Refreshes(database)
 
     async def register(self, command: Register, client: Client) -> dict[str, Any]:
@@ -125,7 +126,7 @@ class Auth:
     async def authenticate(self, token: str) -> Claims:
         """The claims of an access token that counts now; raises 4010, 4011, 4015, and 5001 if nobody can tell."""
         claims = self._tokens.verify_access(token)
-        await self._revocations.check(claims.sid)
+        await self._revocations.check(claims.sid, claims.sub)
         return claims
 
     async def close(self) -> None:

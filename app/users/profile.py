@@ -55,6 +55,8 @@ class Profiles:
         profile = await self._reads.submit(user_id)
         if profile is None:
             raise AppError(Code.UNAUTHENTICATED, cause="the user is gone")
+        if profile[0].merged_into:
+            raise AppError(Code.TOKEN_EXPIRED, cause="the user was merged into another")
         return self._views.own(*profile)
 
     async def update(self, user_id: str, command: UpdateInfo) -> dict[str, Any]:
