@@ -48,62 +48,6 @@ class Binding:
     bound_at: int
 
 
-@dataclass(slots=True)
-class Links:
-    """Whom identities and unionids lead to, as user ids; ``apart`` are identities that a merge was undone for."""
-
-    owners: dict[tuple[str, str], str]
-    unionids: dict[str, str]
-    apart: set[tuple[str, str]]
-
-    @property
-    def user_ids(self) -> set[str]:
-        """All of them."""
-        return {*self.owners.values(), *self.unionids.values()}
-
-    def find(self, identity: Identity) -> str | None:
-        """The user behind an identity: by itself, else by its unionid."""
-        return self.owners.get(identity.key) or self.unionids.get(identity.unionid or "")
-
-    def find_pair(self, identity: Identity) -> tuple[str, str] | None:
-        """The two users that are one person, as the identity leads to one of them and its unionid to the other."""
-        owner, person = self.owners.get(identity.key), self.unionids.get(identity.unionid or "")
-        if owner is None or person is None or owner == person or identity.key in self.apart:
-            return None
-        return owner, person
-
-    def replace(self, old: str, new: str) -> None:
-        """What led to ``old`` leads to ``new``: they were merged."""
-        self.owners = {key: new if user_id == old else user_id for key, user_id in self.owners.items()}
-        self.unionids = {key: new if user_id == old else user_id for key, user_id in self.unionids.items()}
-
-
-async def find_links(source: Database | Tx, keys: Sequence[tuple[str, str]], unionids: Sequence[str]) -> Links:
-    """Where these (appid, openid) and these unionids lead, for those that exist: one query."""
-    selects, args = [], []
-    if keys:
-        where = " OR ".join(["(appid = %s AND openid = %s)"] * len(keys))
-        selects.append(f"SELECT appid, openid, user_id, unionid FROM identities WHERE {where}")
-        args += [part for key in keys for part in key]
-    if unionids:
-        selects.append(f"SELECT unionid, NULL, user_id, NULL FROM unionids WHERE unionid IN ({marks(len(unionids))})")
-        args += unionids
-    rows = await source.fetch(" UNION ALL ".join(selects), args) if selects else []
-    return _links([(str(text(row[0])), text(row[1]), str(row[2]), text(row[3])) for row in rows])
-
-
-def _links(rows: list[tuple[str, str | None, str, str | None]]) -> Links:
-    links = Links({}, {}, set())
-    for first, openid, user_id, unionid in rows:
-        if openid is None:
-            links.unionids[first] = user_id
-            continue
-        links.owners[first, openid] = user_id
-        if unionid == KEPT_APART:
-            links.apart.add((first, openid))
-    return links
-
-
 async def insert_identities(tx: Tx, rows: Sequence[tuple[Identity, str, int]]) -> None:
     """New identities as (identity, user id, ms); raises ``DuplicateKey`` if one exists by now."""
     if rows:

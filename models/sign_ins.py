@@ -17,8 +17,9 @@ from typing import Any
 from core.errors import AppError, Code
 from models import audit, identities, merges, outbox, sessions, users
 from models.batch import Batcher
-from models.db import Conflict, Database, DuplicateKey, Tx
-from models.identities import Identity, Links
+from models.db import Database, DuplicateKey, Tx
+from models.identities import Identity
+from models.links import Links, lock_links
 from models.merges import Occasion, Reseal
 from models.sessions import Session
 from models.users import User
@@ -131,14 +132,9 @@ class _Writing:
             list({proof.key for proof in proofs}),
             list({proof.unionid for proof in proofs if proof.unionid}),
         )
-        self._links = await identities.find_links(self._tx, keys, unionids)
         self._names = await users.find_username_keys(self._tx, names)
         given = [item.user_id for item in self._items if item.user_id]
-        self._users = await users.lock_users(self._tx, [*self._links.user_ids, *given])
-        if self._links.user_ids:
-            self._links = await identities.find_links(self._tx, keys, unionids)
-        if not self._links.user_ids <= self._users.keys():
-            raise Conflict("an identity changed hands before its user was locked")
+        self._links, self._users = await lock_links(self._tx, keys, unionids, given)
         for user_id in given:
             await self._follow(user_id)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from core.errors import AppError, Code
 from models import outbox
-from models.db import Database, DuplicateKey, Row, Tx, marks, rows_of, text
+from models.db import Conflict, Database, DuplicateKey, Row, Tx, marks, rows_of, text
 
 COLUMNS = (
     "id, username, password_hash, nickname, avatar_url, phone_sealed, email, roles, disabled_at, seq, created_at, "
@@ -80,12 +80,43 @@ async def lock_survivor(tx: Tx, user_id: str) -> User | None:
 
 async def lock_self(tx: Tx, user_id: str) -> User:
     """The user of a token under a lock; raises 4010 when it is gone, and 4011 for an alias: refresh."""
-    user = (await lock_users(tx, [user_id])).get(user_id)
+    return present((await lock_users(tx, [user_id])).get(user_id))
+
+
+def present(user: User | None) -> User:
+    """The user of a token; raises 4010 when it is gone, and 4011 for an alias."""
     if user is None:
         raise AppError(Code.UNAUTHENTICATED, cause="the user is gone")
     if user.merged_into:
         raise AppError(Code.TOKEN_EXPIRED, cause="the user was merged into another")
     return user
+
+
+async def lock_with_aliases(tx: Tx, user_id: str) -> dict[str, User]:
+    """The user, the first, and all its aliases under locks; empty when there is none."""
+    group = await find_group(tx, user_id)
+    locked = await lock_users(tx, group)
+    if set(await find_group(tx, user_id)) != locked.keys():
+        raise Conflict("the user was merged before it was locked")
+    return {one: locked[one] for one in group}
+
+
+async def find_group(source: Database | Tx, user_id: str) -> list[str]:
+    """The id of the user, or of the user it was merged into, and then the ids of all its aliases."""
+    survivor = (await find_survivors(source, [user_id])).get(user_id)
+    group, newest = [], [survivor.id] if survivor else []
+    while newest:
+        group += newest
+        sql = f"SELECT id FROM users WHERE merged_into IN ({marks(len(newest))}) ORDER BY id"
+        newest = [row[0] for row in await source.fetch(sql, newest)]
+    return group
+
+
+async def note_change(tx: Tx, user: User, event: str, data: dict[str, Any], at: int) -> None:
+    """Tells of a change of the locked user: raises its ``seq`` and writes the event."""
+    user.seq += 1
+    await tx.execute("UPDATE users SET seq = %s, updated_at = %s WHERE id = %s", [user.seq, at, user.id])
+    await outbox.insert_events(tx, [outbox.Event(user.id, user.seq, event, data, at)])
 
 
 async def find_survivors(source: Database | Tx, ids: Sequence[str]) -> dict[str, User]:
