@@ -94,9 +94,9 @@ def present(user: User | None) -> User:
 
 async def lock_with_aliases(tx: Tx, user_id: str) -> dict[str, User]:
     """The user, the first, and all its aliases under locks; empty when there is none."""
+    locked = await lock_users(tx, await find_group(tx, user_id))
     group = await find_group(tx, user_id)
-    locked = await lock_users(tx, group)
-    if set(await find_group(tx, user_id)) != locked.keys():
+    if set(group) != locked.keys():
         raise Conflict("the user was merged before it was locked")
     return {one: locked[one] for one in group}
 
