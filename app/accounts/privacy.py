@@ -81,4 +81,6 @@ def _value(column: str, value: Any) -> Any:
         return rfc3339(value)
     if column in JSON_COLUMNS:
         return json.loads(value)
+    if column == "actor":  # which of our staff or services it was is not the user's own data
+        return value.partition(":")[0]
     return bool(value) if column == "accepted" else value

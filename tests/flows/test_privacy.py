@@ -35,7 +35,17 @@ def traces_of(backend: Backend) -> list[str]:
     """What must be found nowhere once dora is gone."""
     person = backend.simulator.wechat.users.get("dora")
     known = backend.simulator.wechat.users.openids(person)
-    names = [known[APPID], known[OTHER_APPID], person.unionid, PHONE, "迷你", EMAIL, "dora.canary", USERNAME, USERNAME.lower()]
+    names = [
+        known[APPID],
+        known[OTHER_APPID],
+        person.unionid,
+        PHONE,
+        "迷你",
+        EMAIL,
+        "dora.canary",
+        USERNAME,
+        USERNAME.lower(),
+    ]
     return [str(name) for name in names]
 
 
@@ -83,7 +93,7 @@ async def test_the_export_has_everything_and_no_secret(backend: Backend, store: 
     assert [(one["policy"], one["version"], one["accepted"]) for one in data["consents"]] == [
         ("privacy", "2026-11", True)
     ]
-    assert [one["action"] for one in data["audit"]] == ["user.bind"]
+    assert [(one["action"], one["actor"]) for one in data["audit"]] == [("user.bind", "user")]
     secrets = await fetch(store, "SELECT password_hash, phone_sealed, phone_index FROM users")
     secrets += await fetch(store, "SELECT session_key, session_key_mark, refresh_key FROM identities, sessions")
     assert not [value for row in secrets for value in row if value and value in reply.text]
