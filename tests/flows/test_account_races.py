@@ -10,9 +10,16 @@ from app.accounts.commands import GiveConsent
 from app.auth.tokens import Claims
 from app.commands import UpdateInfo
 from backend import APPID, OTHER_APPID, PASSWORD, Backend, Reply, StartBackend, Store
+from core.clock import Clock
 from core.errors import AppError, Code
+from models.db import Tx, open_database
+from models.users import lock_users
 from rows import events_of, fetch
 
+WAITING = (
+    "SELECT 1 FROM information_schema.processlist "
+    "WHERE info LIKE 'SELECT % FROM users % FOR UPDATE' AND id <> CONNECTION_ID()"
+)
 PEOPLE = [f"racer{n}" for n in range(12)]
 
 
@@ -105,6 +112,27 @@ async def test_bindings_and_logins_of_one_wechat_user_at_once_have_one_winner(
     assert {reply.status for reply in replies[6:]} == {200}
     assert len(await fetch(server_store, "SELECT user_id FROM identities")) == 1
     await check_invariants(server_store)
+
+
+async def test_a_login_that_waited_for_its_user_sees_that_the_identity_was_taken_away(
+    start_backend: StartBackend, server_store: Store
+) -> None:
+    backend, database = await start_backend(server_store), open_database(server_store.database_url, Clock())
+    owner = (await backend.login())["user"]["id"]
+
+    async def unbind(tx: Tx) -> "asyncio.Task[Reply]":
+        await lock_users(tx, [owner])
+        login = asyncio.create_task(backend.auth("login", code=backend.wx_login()))
+        while not await tx.fetch(WAITING):
+            await asyncio.sleep(0.01)
+        await tx.execute("DELETE FROM identities")
+        await tx.execute("DELETE FROM unionids")
+        return login
+
+    reply = await (await database.run(unbind))
+    await database.close()
+    assert (reply.status, reply.data["isNewUser"]) == (200, True)
+    assert reply.data["user"]["id"] != owner
 
 
 async def test_of_two_changes_with_the_same_old_password_one_holds(pair: tuple[Backend, Backend]) -> None:

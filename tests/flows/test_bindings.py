@@ -56,6 +56,17 @@ async def test_a_wechat_user_of_somebody_else_is_a_conflict_and_stays_theirs(bac
     assert (await backend.login())["user"]["id"] == owner["user"]["id"]
 
 
+async def test_two_users_of_somebody_else_are_a_conflict_too(backend: Backend, store: Store) -> None:
+    without_unionid(backend, "dora")
+    await backend.login("dora")
+    backend.simulator.wechat.users.save({"name": "dora", "unionid": True})
+    await backend.login("dora", appid=OTHER_APPID)
+    account = await register(backend)
+    refused = await bind(backend, account, "dora")
+    assert (refused.status, refused.error, refused.data) == (409, "identity_conflict", None)
+    assert await fetch(store, "SELECT COUNT(*) FROM users WHERE merged_into IS NULL") == [(3,)]
+
+
 async def test_binding_what_the_unionid_says_is_the_same_person_merges(backend: Backend) -> None:
     without_unionid(backend, "alice")
     older = await backend.login("alice", appid=OTHER_APPID)
