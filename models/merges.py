@@ -36,6 +36,8 @@ COLUMNS = (
 SELECT = f"SELECT id, {', '.join(COLUMNS)} FROM users WHERE id IN (%s, %s)"
 MOVES = {"identities": "appid, openid", "unionids": "unionid", "sessions": "id", "consents": "id"}
 SELECT_OPEN = "SELECT id FROM sessions WHERE user_id = %s AND ended_at IS NULL"
+SELECT_ALIASES = "SELECT id FROM users WHERE merged_into = %s"
+MOVE_ALIASES = "UPDATE users SET merged_into = %s WHERE merged_into = %s"  # one step leads from any alias to the user
 SET_ALIAS = "UPDATE users SET merged_into = %s, updated_at = %s WHERE id = %s"
 INSERT = "INSERT INTO merges (id, survivor_id, merged_id, merged_at, undo_data) VALUES (%s, %s, %s, %s, %s)"
 PRUNE = "DELETE FROM merges WHERE merged_at < %s"
@@ -147,6 +149,9 @@ async def _move(tx: Tx, source: str, target: str) -> dict[str, list[list[str | N
         moved[table] = [[text(value) for value in row] for row in rows]
         if rows:
             await tx.execute(f"UPDATE {table} SET user_id = %s WHERE user_id = %s", [target, source])
+    moved["aliases"] = [[row[0]] for row in await tx.fetch(SELECT_ALIASES, [source])]
+    if moved["aliases"]:
+        await tx.execute(MOVE_ALIASES, [target, source])
     return moved
 
 

@@ -51,9 +51,9 @@ async def unmerge_users(database: Database, merged_id: str, actor: str, at: int)
 
 def _check(locked: dict[str, User], merged_id: str, survivor_id: str) -> User:
     merged, survivor = locked.get(merged_id), locked.get(survivor_id)
-    if merged is None or survivor is None or merged.merged_into != survivor_id:
+    if merged is None or survivor is None or merged.merged_into is None:
         raise AppError(Code.NOT_FOUND, cause="the merge was undone already")
-    if survivor.merged_into:
+    if merged.merged_into != survivor_id:
         raise AppError(Code.NOT_FOUND, cause=f"user {survivor_id} was itself merged; undo that first")
     return survivor
 
@@ -67,6 +67,8 @@ async def _move_back(tx: Tx, moved: dict[str, list[list[str]]], merged_id: str, 
         if keys:
             sql = f"UPDATE {table} SET user_id = %s WHERE user_id = %s AND {key} IN ({marks(len(keys))})"
             await tx.execute(sql, [merged_id, survivor_id, *keys])
+    for (alias,) in moved["aliases"]:
+        await tx.execute("UPDATE users SET merged_into = %s WHERE id = %s", [merged_id, alias])
 
 
 async def _restore(tx: Tx, undo: Record, merged_id: str, survivor: User, at: int) -> None:

@@ -65,7 +65,7 @@ async def test_a_dry_run_shows_the_merge_and_changes_nothing(backend: Backend, s
     plan = json.loads(shown.stdout)
     assert (plan["survivor_id"], plan["merged_id"]) == (older["user"]["id"], younger["user"]["id"])
     assert (plan["filled"], plan["takes_password"], plan["is_disabled"]) == (["email", "nickname"], True, False)
-    assert plan["moved"] == {"identities": 1, "unionids": 0, "sessions": 1, "consents": 0}
+    assert plan["moved"] == {"identities": 1, "unionids": 0, "sessions": 1, "consents": 0, "aliases": 0}
     assert await snapshot(store) == before
     assert await fetch(store, "SELECT COUNT(*) FROM merges") == [(0,)]
 
@@ -145,6 +145,8 @@ async def test_merges_are_undone_in_the_reverse_order(backend: Backend, store: S
     assert (await backend.login("dora", appid=OTHER_APPID))["user"]["id"] == oldest["user"]["id"]
     login = await backend.auth("login", username="dora2", password=PASSWORD + "-later")
     assert login.data["user"]["id"] == oldest["user"]["id"]
+    targets = await fetch(store, "SELECT DISTINCT merged_into FROM users WHERE merged_into IS NOT NULL")
+    assert targets == [(oldest["user"]["id"],)]
     too_early = await kaimen("unmerge", younger["user"]["id"])
     assert (too_early.exit_code, "undo that first" in too_early.stderr) == (1, True)
     await execute(store, "DELETE FROM sessions WHERE id = %s", login.data["sessionId"])
