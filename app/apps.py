@@ -11,6 +11,11 @@ class Apps:
         self._apps = {app.appid: app for app in apps}
         self._default = next((app for app in apps if app.kind == "miniprogram"), None)
 
+    @property
+    def appids(self) -> set[str]:
+        """All that are configured."""
+        return set(self._apps)
+
     def get_miniprogram(self, appid: str | None) -> App:
         """The mini-program of that appid, or the first one; raises 4042."""
         app = self._apps.get(appid) if appid else self._default

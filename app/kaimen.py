@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+from app.accounts.bindings import Bindings
+from app.accounts.credentials import Credentials
+from app.accounts.privacy import Privacy
 from app.auth.keyring import Keyring
 from app.auth.sign_in import Auth
 from app.health import Health
@@ -22,3 +25,6 @@ class Kaimen:
     profiles: Profiles
     open_data: OpenData
     health: Health
+    bindings: Bindings
+    credentials: Credentials
+    privacy: Privacy

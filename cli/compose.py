@@ -4,6 +4,9 @@ import base64
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from app.accounts.bindings import Bindings
+from app.accounts.credentials import Credentials
+from app.accounts.privacy import Privacy
 from app.apps import Apps
 from app.auth.exchange import CodeExchange
 from app.auth.keyring import open_keyring
@@ -58,6 +61,7 @@ async def open_kaimen(settings: Settings, clock: Clock) -> AsyncIterator[Kaimen]
         open_data = OpenData(database, sealer, apps, clock)
         profiles = Profiles(database, clock, sealer, index, apps, open_data, wechat, access_tokens)
         exchange = CodeExchange(kv, database, clock, patience_s=settings.wx_budget_s + EXCHANGE_SLACK_S)
+        passwords = Passwords()
         auth = Auth(
             settings,
             database,
@@ -66,14 +70,25 @@ async def open_kaimen(settings: Settings, clock: Clock) -> AsyncIterator[Kaimen]
             sealer,
             index,
             tokens,
-            Passwords(),
+            passwords,
             revocations,
             exchange,
             wechat,
             profiles,
         )
         stack.push_async_callback(auth.close)
-        yield Kaimen(settings, clock, keyring, auth, profiles, open_data, Health(database, kv))
+        yield Kaimen(
+            settings,
+            clock,
+            keyring,
+            auth,
+            profiles,
+            open_data,
+            Health(database, kv),
+            Bindings(database, clock, sealer, index, apps, wechat, revocations, profiles),
+            Credentials(database, clock, sealer, passwords, revocations),
+            Privacy(database, clock, sealer, index, revocations),
+        )
 
 
 def make_sealer(settings: Settings) -> Sealer:

@@ -4,6 +4,7 @@ from tornado.httpserver import HTTPServer
 from tornado.web import Application, RequestHandler
 
 from app.kaimen import Kaimen
+from handlers.account import AccountHandler, BindHandler, ConsentHandler, ExportHandler, PasswordHandler
 from handlers.auth import AuthHandler, LogoutHandler
 from handlers.base import NotFoundHandler, log_request
 from handlers.health import HealthHandler, ReadyHandler
@@ -16,6 +17,11 @@ ROUTES: list[tuple[str, type[RequestHandler]]] = [
     ("/api/user/info", InfoHandler),
     ("/api/user/phone", PhoneHandler),
     ("/api/user/decrypt", DecryptHandler),
+    ("/api/user", AccountHandler),
+    ("/api/user/bind", BindHandler),
+    ("/api/user/password", PasswordHandler),
+    ("/api/user/consent", ConsentHandler),
+    ("/api/user/export", ExportHandler),
     ("/api/token/verify", VerifyHandler),
     ("/.well-known/jwks.json", JwksHandler),
     ("/healthz", HealthHandler),

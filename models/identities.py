@@ -8,14 +8,16 @@ from models.db import Database, Tx, marks, rows_of, text
 
 INSERT = (
     "INSERT INTO identities "
-    "(appid, openid, kind, user_id, session_key, session_key_mark, session_key_at, bound_at) VALUES "
+    "(appid, openid, kind, user_id, session_key, session_key_mark, session_key_at, bound_at, unionid) VALUES "
 )
 # The previous key is kept only when the new one differs; MySQL assigns from left to right, so it comes first.
 KEEP_PREVIOUS = (
     "previous_session_key = CASE WHEN session_key_mark <> NEW(session_key_mark) THEN session_key "
     "ELSE previous_session_key END, session_key = NEW(session_key), session_key_mark = NEW(session_key_mark), "
-    "session_key_at = NEW(session_key_at)"
+    "session_key_at = NEW(session_key_at), "
+    "unionid = CASE WHEN unionid = '' THEN unionid ELSE COALESCE(NEW(unionid), unionid) END"
 )
+KEPT_APART = ""  # in place of the unionid: the operator undid a merge, so the unionid merges no more
 SELECT_KEYS = "SELECT session_key, previous_session_key FROM identities WHERE appid = %s AND openid = %s"
 SELECT_OPENIDS = "SELECT openid FROM identities WHERE user_id = %s AND appid = %s"
 
@@ -44,24 +46,6 @@ class Binding:
     appid: str
     kind: str
     bound_at: int
-
-
-async def find_owners(tx: Tx, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """(appid, openid) → user id, for those that exist."""
-    if not keys:
-        return {}
-    where = " OR ".join(["(appid = %s AND openid = %s)"] * len(keys))
-    sql = f"SELECT appid, openid, user_id FROM identities WHERE {where}"
-    rows = await tx.fetch(sql, [part for key in keys for part in key])
-    return {(str(text(appid)), str(text(openid))): user_id for appid, openid, user_id in rows}
-
-
-async def find_unionid_owners(tx: Tx, unionids: Sequence[str]) -> dict[str, str]:
-    """unionid → user id, for those that exist."""
-    if not unionids:
-        return {}
-    sql = f"SELECT unionid, user_id FROM unionids WHERE unionid IN ({marks(len(unionids))})"
-    return {str(text(unionid)): user_id for unionid, user_id in await tx.fetch(sql, unionids)}
 
 
 async def insert_identities(tx: Tx, rows: Sequence[tuple[Identity, str, int]]) -> None:
@@ -111,4 +95,13 @@ async def find_openid(database: Database, user_id: str, appid: str) -> str | Non
 
 def _row(identity: Identity, user_id: str, at: int) -> tuple[Any, ...]:
     key_at = at if identity.session_key else None
-    return (*identity.key, identity.kind, user_id, identity.session_key, identity.session_key_mark, key_at, at)
+    return (
+        *identity.key,
+        identity.kind,
+        user_id,
+        identity.session_key,
+        identity.session_key_mark,
+        key_at,
+        at,
+        identity.unionid,
+    )

@@ -31,5 +31,10 @@ async def insert_events(tx: Tx, events: Sequence[Event]) -> None:
         await tx.execute(INSERT + lists, args)
 
 
+def dump(data: dict[str, Any]) -> str:
+    """The data of an event as it is stored."""
+    return _encode(data)
+
+
 def _row(event: Event) -> tuple[Any, ...]:
-    return uuid_utils.uuid7().hex, event.user_id, event.seq, event.type, _encode(event.data), event.occurred_at
+    return uuid_utils.uuid7().hex, event.user_id, event.seq, event.type, dump(event.data), event.occurred_at

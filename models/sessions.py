@@ -15,7 +15,9 @@ SELECT = f"SELECT {COLUMNS}, ended_at FROM sessions"
 INSERT = f"INSERT INTO sessions ({COLUMNS}) VALUES "
 END = "UPDATE sessions SET ended_at = %s, end_reason = %s WHERE id IN ({ids}) AND ended_at IS NULL"
 SELECT_OPEN = "SELECT id FROM sessions WHERE user_id = %s AND ended_at IS NULL"
-SELECT_FEED = "SELECT session_id, revoked_at FROM revocations WHERE revoked_at >= %s"
+SELECT_FEED = "SELECT session_id, revoked_at, moved_to FROM revocations WHERE revoked_at >= %s"
+SELECT_REVOCATION = "SELECT revoked_at, moved_to FROM revocations WHERE session_id = %s"
+INSERT_FEED = "INSERT INTO revocations (session_id, revoked_at, moved_to) VALUES "
 
 
 @dataclass(slots=True)
@@ -37,6 +39,14 @@ class Session:
     device: str
     address: str
     ended_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """A line of the feed: the session has ended, or belongs to ``moved_to`` since ``at`` (ms)."""
+
+    at: int
+    moved_to: str | None = None
 
 
 async def insert_sessions(tx: Tx, sessions: Sequence[Session]) -> None:
@@ -71,39 +81,58 @@ async def rotate_sessions(tx: Tx, sessions: Sequence[Session]) -> None:
         await tx.execute(sql, [rotated_at, expires_at, *ids])
 
 
+async def find_open(tx: Tx, user_id: str) -> list[str]:
+    """The ids of the user's sessions that were not ended; an expired one counts, for its access token may live on."""
+    return [row[0] for row in await tx.fetch(SELECT_OPEN, [user_id])]
+
+
 async def end_sessions(database: Database, user_id: str, ids: Sequence[str] | None, reason: str, at: int) -> list[str]:
     """Ends these sessions of the user (all open ones when ``ids`` is None) and tells of it; returns those ended."""
 
     async def work(tx: Tx) -> list[str]:
-        user = (await users.lock_users(tx, [user_id])).get(user_id)
-        opened = [row[0] for row in await tx.fetch(SELECT_OPEN, [user_id])]
-        ending = opened if ids is None else [one for one in opened if one in ids]
-        if user and ending:
-            await _end(tx, user, ending, reason, at)
-        return ending
+        user = await users.lock_survivor(tx, user_id)
+        return await end_within(tx, user, ids, reason, at) if user else []
 
     return await database.run(work)
 
 
-async def find_revoked(database: Database, since: int) -> dict[str, int]:
-    """The feed: session id → when it was revoked (ms), from ``since`` on."""
-    return dict(await database.fetch(SELECT_FEED, [since]))
+async def end_within(tx: Tx, user: users.User, ids: Sequence[str] | None, reason: str, at: int) -> list[str]:
+    """The same inside a transaction that holds the user's row."""
+    opened = await find_open(tx, user.id)
+    ending = opened if ids is None else [one for one in opened if one in ids]
+    if ending:
+        await _end(tx, user, ending, reason, at)
+    return ending
 
 
-async def is_revoked(database: Database, session_id: str) -> bool:
+async def feed(tx: Tx, ids: Sequence[str], at: int, moved_to: str | None = None) -> None:
+    """Tells every process that these sessions have ended, or whose they are now."""
+    if ids:
+        lists, args = rows_of((session_id, at, moved_to) for session_id in sorted(ids))
+        update = tx.dialect.upsert("session_id", "revoked_at = NEW(revoked_at), moved_to = NEW(moved_to)")
+        await tx.execute(INSERT_FEED + lists + update, args)
+
+
+async def find_revoked(database: Database, since: int) -> dict[str, Revocation]:
+    """The feed: session id → what happened to it, from ``since`` (ms) on."""
+    return {row[0]: Revocation(row[1], row[2]) for row in await database.fetch(SELECT_FEED, [since])}
+
+
+async def find_revocation(database: Database, session_id: str) -> Revocation | None:
     """Asks the database itself, for when the feed is stale."""
-    return bool(await database.fetch("SELECT 1 FROM revocations WHERE session_id = %s", [session_id]))
+    rows = await database.fetch(SELECT_REVOCATION, [session_id])
+    return Revocation(*rows[0]) if rows else None
 
 
 async def _end(tx: Tx, user: users.User, ids: list[str], reason: str, at: int) -> None:
     await tx.execute(END.format(ids=marks(len(ids))), [at, reason, *ids])
-    lists, args = rows_of((session_id, at) for session_id in ids)
-    await tx.execute("INSERT INTO revocations (session_id, revoked_at) VALUES " + lists, args)
+    await feed(tx, ids, at)
     events = [
         outbox.Event(user.id, user.seq + number, "session.revoked", {"sessionId": one, "reason": reason}, at)
         for number, one in enumerate(ids, start=1)
     ]
-    await tx.execute("UPDATE users SET seq = seq + %s WHERE id = %s", [len(events), user.id])
+    user.seq += len(events)
+    await tx.execute("UPDATE users SET seq = %s WHERE id = %s", [user.seq, user.id])
     await outbox.insert_events(tx, events)
 
 

@@ -5,6 +5,9 @@ nothing. Each one's failure is its own: a refused sign-in is left out, its neigh
 
 Locks are taken in one order everywhere (users by id, then the rest), and new rows are plain INSERTs: where another
 instance was faster, the unique key refuses, the transaction is rolled back, and its second run finds the row.
+
+Where an identity leads to one user and its unionid to another, they are one person: the two are merged first, in the
+same transaction. Whom an identity leads to is read before the locks, to know whom to lock, and again under them.
 """
 
 from collections.abc import Sequence
@@ -12,10 +15,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.errors import AppError, Code
-from models import identities, outbox, sessions, users
+from models import audit, identities, merges, outbox, sessions, users
 from models.batch import Batcher
 from models.db import Database, DuplicateKey, Tx
 from models.identities import Identity
+from models.links import Links, lock_links
+from models.merges import Occasion, Reseal
 from models.sessions import Session
 from models.users import User
 
@@ -65,8 +70,9 @@ class SignedIn:
 class SignIns:
     """``await write(sign_in)``; raises 4034, 4041, 4090, 4091 and 5001."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, reseal: Reseal) -> None:
         self._database = database
+        self._reseal = reseal
         self._batcher: Batcher[SignIn, SignedIn] = Batcher(self._commit, max_items=64, linger_s=LINGER_S)
 
     async def write(self, sign_in: SignIn) -> SignedIn:
@@ -79,7 +85,7 @@ class SignIns:
 
     async def _commit(self, items: list[SignIn]) -> Sequence[SignedIn | Exception]:
         try:
-            return await self._database.run(lambda tx: _Writing(tx, items).run())
+            return await self._database.run(lambda tx: _Writing(tx, items, self._reseal).run())
         except (AppError, DuplicateKey):
             raise
         except Exception as error:
@@ -91,17 +97,18 @@ class SignIns:
 class _Writing:
     """One transaction over a batch; made anew when the transaction is retried."""
 
-    def __init__(self, tx: Tx, items: list[SignIn]) -> None:
+    def __init__(self, tx: Tx, items: list[SignIn], reseal: Reseal) -> None:
         self._tx = tx
         self._items = items
+        self._reseal = reseal
         self._results: dict[int, SignedIn | Exception] = {}
         self._users: dict[str, User] = {}
         self._new: dict[str, User] = {}
-        self._owners: dict[tuple[str, str], str] = {}
-        self._unionids: dict[str, str] = {}
+        self._links = Links({}, {}, set())
         self._names: set[str] = set()
         self._new_unionids: list[tuple[str, str, int]] = []
         self._events: list[outbox.Event] = []
+        self._entries: list[audit.Entry] = []
         self._counts: dict[str, int] = {}
         self._new_identities: dict[tuple[str, str], tuple[Identity, str, int]] = {}
         self._known_identities: dict[tuple[str, str], tuple[Identity, str, int]] = {}
@@ -109,9 +116,10 @@ class _Writing:
     async def run(self) -> list[SignedIn | Exception]:
         """Reads, decides, writes."""
         await self._read()
-        for index, item in enumerate(self._items):
+        await self._merge()
+        for index in sorted(range(len(self._items)), key=self._has_no_unionid):
             try:
-                self._results[index] = self._sign_in(item)
+                self._results[index] = self._sign_in(self._items[index])
             except AppError as error:
                 self._results[index] = error
         await self._write()
@@ -120,13 +128,39 @@ class _Writing:
     async def _read(self) -> None:
         proofs = [item.identity for item in self._items if item.identity]
         names = [users.username_key(item.account.username) for item in self._items if item.account]
-        self._owners = await identities.find_owners(self._tx, list({proof.key for proof in proofs}))
-        unionids = {proof.unionid for proof in proofs if proof.unionid}
-        self._unionids = await identities.find_unionid_owners(self._tx, list(unionids))
+        keys, unionids = (
+            list({proof.key for proof in proofs}),
+            list({proof.unionid for proof in proofs if proof.unionid}),
+        )
         self._names = await users.find_username_keys(self._tx, names)
         given = [item.user_id for item in self._items if item.user_id]
-        known = [*self._owners.values(), *self._unionids.values(), *given]
-        self._users = await users.lock_users(self._tx, known)
+        self._links, self._users = await lock_links(self._tx, keys, unionids, given)
+        for user_id in given:
+            await self._follow(user_id)
+
+    async def _follow(self, user_id: str) -> None:
+        """Of a user who was merged since the password was checked, the survivor is needed too."""
+        user = self._users.get(user_id)
+        while user and user.merged_into:
+            self._users |= await users.lock_users(self._tx, {user.merged_into} - self._users.keys())
+            user = self._users.get(user.merged_into)
+
+    async def _merge(self) -> None:
+        for item in self._items:
+            pair = self._links.find_pair(item.identity) if item.identity else None
+            if pair:
+                await self._merge_pair(item, *pair)
+
+    async def _merge_pair(self, item: SignIn, one: str, other: str) -> None:
+        occasion = Occasion(item.at, self._reseal, item.session.address)
+        merged = await merges.merge_users(self._tx, self._users[one], self._users[other], occasion)
+        self._links.replace(merged.merged_id, merged.survivor_id)
+        self._users |= await users.find_users(self._tx, [merged.survivor_id, merged.merged_id])
+
+    def _has_no_unionid(self, index: int) -> bool:
+        """Who brings a unionid goes first: of a new identity it then leads to the right user at once."""
+        proof = self._items[index].identity
+        return proof is None or proof.unionid is None
 
     def _sign_in(self, item: SignIn) -> SignedIn:
         user = self._find(item)
@@ -140,11 +174,11 @@ class _Writing:
 
     def _find(self, item: SignIn) -> User | None:
         if item.user_id:
-            return self._users.get(item.user_id)
-        proof = item.identity
-        if proof is None:
-            return None
-        owner = self._owners.get(proof.key) or self._unionids.get(proof.unionid or "")
+            user = self._users.get(item.user_id)
+            while user and user.merged_into:
+                user = self._users.get(user.merged_into)
+            return user
+        owner = self._links.find(item.identity) if item.identity else None
         return self._users[owner] if owner else None
 
     def _create(self, item: SignIn) -> User:
@@ -180,14 +214,24 @@ class _Writing:
         if proof is None:
             return
         row = (proof, user.id, item.at)
-        if proof.key in self._owners and proof.key not in self._new_identities:
+        if proof.key in self._links.owners and proof.key not in self._new_identities:
             self._known_identities[proof.key] = row
         else:
             self._new_identities[proof.key] = row
-            self._owners[proof.key] = user.id
-        if proof.unionid and proof.unionid not in self._unionids:
-            self._unionids[proof.unionid] = user.id
+            self._links.owners[proof.key] = user.id
+            self._tell_bound(item, proof, user)
+        if proof.unionid and proof.unionid not in self._links.unionids and proof.key not in self._links.apart:
+            self._links.unionids[proof.unionid] = user.id
             self._new_unionids.append((proof.unionid, user.id, item.at))
+
+    def _tell_bound(self, item: SignIn, proof: Identity, user: User) -> None:
+        if user.id in self._new:
+            return
+        self._tell(user, "user.bound", {"appid": proof.appid, "kind": proof.kind}, item.at)
+        detail = {"appid": proof.appid, "by": "unionid"}
+        self._entries.append(
+            audit.Entry(item.at, "user.bind", f"user:{user.id}", user.id, item.session.address, detail)
+        )
 
     def _open(self, item: SignIn, user: User, is_new: bool) -> Session:
         session = item.session
@@ -216,3 +260,4 @@ class _Writing:
             ids = [user_id for user_id, events in self._counts.items() if events == count]
             await users.touch_users(self._tx, ids, count, opened[-1].created_at)
         await outbox.insert_events(self._tx, self._events)
+        await audit.insert_entries(self._tx, self._entries)

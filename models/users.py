@@ -7,15 +7,16 @@ from typing import Any
 
 from core.errors import AppError, Code
 from models import outbox
-from models.db import Database, DuplicateKey, Row, Tx, marks, rows_of, text
+from models.db import Conflict, Database, DuplicateKey, Row, Tx, marks, rows_of, text
 
 COLUMNS = (
     "id, username, password_hash, nickname, avatar_url, phone_sealed, email, roles, disabled_at, seq, created_at, "
-    "last_login_at"
+    "last_login_at, merged_into"
 )
 SELECT = f"SELECT {COLUMNS} FROM users"
 INSERT = (
-    "INSERT INTO users (id, username, username_key, password_hash, seq, created_at, updated_at, last_login_at) VALUES "
+    "INSERT INTO users (id, username, username_key, password_hash, password_changed_at, seq, created_at, updated_at, "
+    "last_login_at) VALUES "
 )
 COLUMNS_OF = {
     "nickname": ("nickname",),
@@ -27,7 +28,10 @@ COLUMNS_OF = {
 
 @dataclass(slots=True)
 class User:
-    """A row of ``users``; times in ms, ``phone_sealed`` and ``password_hash`` never leave the server."""
+    """A row of ``users``; times in ms, ``phone_sealed`` and ``password_hash`` never leave the server.
+
+    With ``merged_into`` it is an alias: its id and its username lead to that user.
+    """
 
     id: str
     username: str | None = None
@@ -41,6 +45,7 @@ class User:
     seq: int = 0
     created_at: int = 0
     last_login_at: int | None = None
+    merged_into: str | None = None
 
 
 def username_key(username: str) -> str:
@@ -65,10 +70,70 @@ async def lock_users(tx: Tx, ids: Iterable[str]) -> dict[str, User]:
     return {row[0]: _user(row) for row in await tx.fetch(sql, wanted)}
 
 
+async def lock_survivor(tx: Tx, user_id: str) -> User | None:
+    """The user of that id under a lock; for an alias the user it was merged into."""
+    user = (await lock_users(tx, [user_id])).get(user_id)
+    while user and user.merged_into:
+        user = (await lock_users(tx, [user.merged_into])).get(user.merged_into)
+    return user
+
+
+async def lock_self(tx: Tx, user_id: str) -> User:
+    """The user of a token under a lock; raises 4010 when it is gone, and 4011 for an alias: refresh."""
+    return present((await lock_users(tx, [user_id])).get(user_id))
+
+
+def present(user: User | None) -> User:
+    """The user of a token; raises 4010 when it is gone, and 4011 for an alias."""
+    if user is None:
+        raise AppError(Code.UNAUTHENTICATED, cause="the user is gone")
+    if user.merged_into:
+        raise AppError(Code.TOKEN_EXPIRED, cause="the user was merged into another")
+    return user
+
+
+async def lock_with_aliases(tx: Tx, user_id: str) -> dict[str, User]:
+    """The user, the first, and all its aliases under locks; empty when there is none."""
+    locked = await lock_users(tx, await find_group(tx, user_id))
+    group = await find_group(tx, user_id)
+    if set(group) != locked.keys():
+        raise Conflict("the user was merged before it was locked")
+    return {one: locked[one] for one in group}
+
+
+async def find_group(source: Database | Tx, user_id: str) -> list[str]:
+    """The id of the user, or of the user it was merged into, and then the ids of all its aliases."""
+    survivor = (await find_survivors(source, [user_id])).get(user_id)
+    group, newest = [], [survivor.id] if survivor else []
+    while newest:
+        group += newest
+        sql = f"SELECT id FROM users WHERE merged_into IN ({marks(len(newest))}) ORDER BY id"
+        newest = [row[0] for row in await source.fetch(sql, newest)]
+    return group
+
+
+async def note_change(tx: Tx, user: User, event: str, data: dict[str, Any], at: int) -> None:
+    """Tells of a change of the locked user: raises its ``seq`` and writes the event."""
+    user.seq += 1
+    await tx.execute("UPDATE users SET seq = %s, updated_at = %s WHERE id = %s", [user.seq, at, user.id])
+    await outbox.insert_events(tx, [outbox.Event(user.id, user.seq, event, data, at)])
+
+
+async def find_survivors(source: Database | Tx, ids: Sequence[str]) -> dict[str, User]:
+    """id → user, where the id of an alias leads to the user it was merged into."""
+    found = await find_users(source, ids)
+    while aliases := {one: user.merged_into for one, user in found.items() if user.merged_into}:
+        targets = await find_users(source, list(set(aliases.values())))
+        survivors = {one: targets[target] for one, target in aliases.items() if target in targets}
+        found = {one: user for one, user in found.items() if one not in aliases} | survivors
+    return found
+
+
 async def find_by_username(database: Database, username: str) -> User | None:
-    """The user of that name, whatever its case."""
+    """The user of that name, whatever its case; the name of an alias leads to the user it was merged into."""
     rows = await database.fetch(f"{SELECT} WHERE username_key = %s", [username_key(username)])
-    return _user(rows[0]) if rows else None
+    user = _user(rows[0]) if rows else None
+    return (await find_survivors(database, [user.id])).get(user.id) if user and user.merged_into else user
 
 
 async def find_username_keys(tx: Tx, keys: Sequence[str]) -> set[str]:
@@ -95,13 +160,12 @@ async def touch_users(tx: Tx, ids: Sequence[str], events: int, at: int) -> None:
 
 async def update_user(database: Database, user_id: str, changes: dict[str, Any], at: int) -> User:
     """Writes ``nickname``, ``avatar_url``, ``email`` (with its folded key) or ``phone`` (sealed, index), and tells
-    of it (``user.updated``). Returns the user as it is now; raises 4092 for an e-mail that is someone else's.
+    of it (``user.updated``). Returns the user as it is now; raises 4010, 4011, and 4092 for an e-mail that is
+    someone else's.
     """
 
     async def work(tx: Tx) -> User:
-        user = (await lock_users(tx, [user_id])).get(user_id)
-        if user is None:
-            raise AppError(Code.UNAUTHENTICATED, cause="the user is gone")
+        user = await lock_self(tx, user_id)
         columns, values = _assignments(changes)
         sets = ", ".join(f"{column} = %s" for column in [*columns, "seq", "updated_at"])
         await tx.execute(f"UPDATE users SET {sets} WHERE id = %s", [*values, user.seq + 1, at, user_id])
@@ -135,6 +199,7 @@ def _insert_row(user: User) -> Row:
         user.username,
         key,
         user.password_hash,
+        user.created_at if user.password_hash else None,
         user.seq,
         user.created_at,
         user.created_at,

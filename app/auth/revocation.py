@@ -3,6 +3,9 @@
 The ``revocations`` table is the feed. Each process reads it every 500 ms, by time and with overlap (a row may
 become visible after its own time), and holds what is younger than an access token can be. When the last good read
 is over a second old the database is asked; when it cannot be asked, nobody is let in (503).
+
+A session that a merge moved is in the feed too, with its new user: its access tokens that name the old one have
+expired (4011), and a refresh gives one that names the new.
 """
 
 import asyncio
@@ -13,6 +16,7 @@ from core.errors import AppError, Code
 from core.observe.logs import frames_of, get_logger
 from models import sessions
 from models.db import Database
+from models.sessions import Revocation
 
 PERIOD_S = 0.5
 FRESH_S = 1.0
@@ -20,13 +24,15 @@ OVERLAP_MS = 60_000
 
 
 class Revocations:
-    """``await check(session_id)`` raises 4015 for an ended session; ``start`` and ``stop`` run the reading."""
+    """``await check(session_id, user_id)`` raises 4015 for an ended session, 4011 for one that moved to another user;
+    ``start`` and ``stop`` run the reading.
+    """
 
     def __init__(self, database: Database, clock: Clock, *, keep_s: int) -> None:
         self._database = database
         self._clock = clock
         self._keep_ms = keep_s * 1000
-        self._revoked: dict[str, int] = {}
+        self._revoked: dict[str, Revocation] = {}
         self._read_at = 0
         self._fresh_until = 0.0
         self._task: asyncio.Task[None] | None = None
@@ -46,20 +52,23 @@ class Revocations:
     def add(self, session_ids: list[str]) -> None:
         """Known here at once, before the feed brings it."""
         now = self._clock.now_ms()
-        self._revoked.update(dict.fromkeys(session_ids, now))
+        self._revoked.update(dict.fromkeys(session_ids, Revocation(now)))
 
-    async def check(self, session_id: str) -> None:
-        """Raises 4015 if the session was revoked, 5001 if nobody can tell."""
-        if session_id in self._revoked or (not self.is_fresh and await self._ask(session_id)):
+    async def check(self, session_id: str, user_id: str) -> None:
+        """Raises 4015 if the session was revoked, 4011 if it is another user's by now, 5001 if nobody can tell."""
+        found = self._revoked.get(session_id)
+        if not self.is_fresh and (found is None or found.moved_to):
+            found = await sessions.find_revocation(self._database, session_id)
+        if found is None or found.moved_to == user_id:
+            return
+        if found.moved_to is None:
             raise AppError(Code.SESSION_REVOKED)
+        raise AppError(Code.TOKEN_EXPIRED, cause="the user was merged into another")
 
     @property
     def is_fresh(self) -> bool:
         """Whether the feed was read within the last second."""
         return self._clock.monotonic() <= self._fresh_until  # not the wall clock, which may step back
-
-    async def _ask(self, session_id: str) -> bool:
-        return await sessions.is_revoked(self._database, session_id)
 
     async def _keep_reading(self) -> None:
         while True:
@@ -76,5 +85,5 @@ class Revocations:
         self._revoked.update(await sessions.find_revoked(self._database, since))
         self._read_at, self._fresh_until = now, asked_at + FRESH_S
         oldest = now - self._keep_ms
-        if self._revoked and min(self._revoked.values()) < oldest:
-            self._revoked = {one: at for one, at in self._revoked.items() if at >= oldest}
+        if self._revoked and min(found.at for found in self._revoked.values()) < oldest:
+            self._revoked = {one: found for one, found in self._revoked.items() if found.at >= oldest}

@@ -1,8 +1,10 @@
 """Register, login, autoLogin, logout: the story of each, in the order in which it happens."""
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
+from app.accounts.proof import proven_identity
 from app.apps import Apps
 from app.auth.exchange import CodeExchange
 from app.auth.revocation import Revocations
@@ -11,14 +13,12 @@ from app.commands import AutoLogin, Login, Logout, OpenDataFields, Register
 from app.crypto.passwords import Passwords
 from app.crypto.sealing import BlindIndex, Sealer
 from app.users import rules
-from app.users.open_data import session_key_context
 from app.users.profile import Profiles
-from app.users.views import UserViews
+from app.users.views import UserViews, reseal_phone
 from app.wechat.client import WeChatClient
-from app.wechat.wire import Code2Session
 from core.clock import Clock, Deadline
 from core.errors import AppError, Code
-from core.settings import App, Settings
+from core.settings import Settings
 from models import codes, sessions, users
 from models.db import Database
 from models.identities import Identity
@@ -78,7 +78,7 @@ class Auth:
         self._wechat = wechat
         self._profiles = profiles
         self._views = UserViews(sealer)
-        self._sign_ins = SignIns(database)
+        self._sign_ins = SignIns(database, partial(reseal_phone, sealer))
         self._refreshes = Refreshes(database)
 
     async def register(self, command: Register, client: Client) -> dict[str, Any]:
@@ -126,7 +126,7 @@ class Auth:
     async def authenticate(self, token: str) -> Claims:
         """The claims of an access token that counts now; raises 4010, 4011, 4015, and 5001 if nobody can tell."""
         claims = self._tokens.verify_access(token)
-        await self._revocations.check(claims.sid)
+        await self._revocations.check(claims.sid, claims.sub)
         return claims
 
     async def close(self) -> None:
@@ -152,7 +152,7 @@ class Auth:
             proven = self._sign_in(
                 client,
                 "wechat",
-                identity=self._identity(app, session),
+                identity=proven_identity(self._sealer, self._index, app, session),
                 account=account,
                 may_exist=may_exist,
                 may_create=may_create,
@@ -189,11 +189,6 @@ class Auth:
             grant.signed_in = replace(grant.signed_in, user=await change)
         except AppError as error:
             grant.warnings.append(error)
-
-    def _identity(self, app: App, session: Code2Session) -> Identity:
-        sealed = self._sealer.seal(session.session_key, session_key_context(app.appid, session.openid))
-        mark = self._index.of(session.session_key)
-        return Identity(app.appid, session.openid, app.kind, session.unionid, sealed, mark)
 
     def _sign_in(self, client: Client, method: str, identity: Identity | None = None, **how: Any) -> SignIn:
         now = self._clock.now_ms()

@@ -53,9 +53,13 @@ class Profiles:
     async def get(self, user_id: str) -> dict[str, Any]:
         """``user`` with its bindings."""
         profile = await self._reads.submit(user_id)
-        if profile is None:
-            raise AppError(Code.UNAUTHENTICATED, cause="the user is gone")
-        return self._views.own(*profile)
+        user, bindings = profile or (None, [])
+        return self._views.own(users.present(user), bindings)
+
+    async def is_alias(self, user_id: str, of: str) -> bool:
+        """Whether that id was given out to the user before a merge."""
+        found = await users.find_survivors(self._database, [user_id])
+        return user_id in found and found[user_id].id == of
 
     async def update(self, user_id: str, command: UpdateInfo) -> dict[str, Any]:
         """Changes what the command names; raises 4000 and, for an e-mail in use, 4092."""
@@ -74,8 +78,8 @@ class Profiles:
         if command.code is not None:
             user = await self.bind_phone_by_code(claims, command.appid, command.code, deadline)
         else:
-            data = await self._open_data.decrypt(claims, command.appid, command.encrypted_data or "", command.iv or "")
-            user = await self._write(claims.sub, self._phone_change(claims.sub, _phone_in(data)))
+            opened = await self._open_data.open(claims, command.appid, command.encrypted_data or "", command.iv or "")
+            user = await self._write(opened.user_id, self._phone_change(opened.user_id, _phone_in(opened.data)))
         return {"phone": self._views.public(user)["phone"]}
 
     async def bind_phone_by_code(self, claims: Claims, appid: str | None, code: str, deadline: Deadline) -> User:
@@ -92,10 +96,10 @@ class Profiles:
 
     async def fill(self, claims: Claims, appid: str | None, command: OpenDataFields) -> User:
         """Fills nickname, avatar or phone from open data; returns the user as it is then."""
-        data = await self._open_data.decrypt(
+        opened = await self._open_data.open(
             claims, appid, command.encrypted_data or "", command.iv or "", command.raw_data, command.signature
         )
-        return await self._write(claims.sub, self._changes_in(claims.sub, data))
+        return await self._write(opened.user_id, self._changes_in(opened.user_id, opened.data))
 
     async def _write(self, user_id: str, changes: dict[str, Any]) -> User:
         return await users.update_user(self._database, user_id, changes, self._clock.now_ms())

@@ -28,6 +28,14 @@ def phone_context(user_id: str) -> str:
     return f"users/{user_id}/phone"
 
 
+def reseal_phone(sealer: Sealer, phone: str, from_id: str, to_id: str) -> str | None:
+    """A sealed phone of one user as another's; None if it cannot be opened."""
+    try:
+        return sealer.seal(sealer.unseal(phone, phone_context(from_id)), phone_context(to_id))
+    except CannotUnseal:
+        return None
+
+
 class UserViews:
     """Builds the ``user`` object of the contract."""
 

@@ -95,7 +95,7 @@ class MySQL(Database):
             await tx.execute("BEGIN")
             try:
                 yield tx
-            except (DuplicateKey, AppError):
+            except (DuplicateKey, Conflict, AppError):
                 await tx.execute("ROLLBACK")
                 raise
             await _commit(tx)
@@ -111,7 +111,7 @@ class MySQL(Database):
             connection = self._find_idle() or await self._connect()
             try:
                 yield connection
-            except (DuplicateKey, AppError):
+            except (DuplicateKey, Conflict, AppError):
                 self._idle.append(connection)
                 raise
             except LostConnection:

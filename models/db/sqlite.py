@@ -19,6 +19,7 @@ PRAGMAS = (
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
     "PRAGMA busy_timeout = 1500",
+    "PRAGMA secure_delete = ON",  # a deleted user is gone from the file, too
 )
 
 

@@ -1,0 +1,2 @@
+-- Which unionid came with an identity: when the last identity of a unionid is unbound, the unionid goes with it.
+ALTER TABLE identities ADD COLUMN unionid TEXT;
