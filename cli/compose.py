@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from app.apps import Apps
 from app.auth.exchange import CodeExchange
-from app.auth.keyring import open_keyring
+from app.auth.keyring import KEEP_MS, open_keyring
 from app.auth.revocation import Revocations
 from app.auth.sign_in import Auth
 from app.auth.tokens import LEEWAY_S, Tokens
@@ -41,7 +41,9 @@ async def open_kaimen(settings: Settings, clock: Clock) -> AsyncIterator[Kaimen]
         access_tokens = AccessTokens(wechat, kv, clock, sealer)
         stack.push_async_callback(access_tokens.close)
 
-        keyring = await open_keyring(database, sealer, clock)
+        keyring = await open_keyring(database, sealer, clock, keys_kept_ms(settings))
+        await keyring.start()
+        stack.push_async_callback(keyring.stop)
         index = BlindIndex(keyring.index)
         tokens = Tokens(
             keyring,
@@ -74,6 +76,12 @@ async def open_kaimen(settings: Settings, clock: Clock) -> AsyncIterator[Kaimen]
         )
         stack.push_async_callback(auth.close)
         yield Kaimen(settings, clock, keyring, auth, profiles, open_data, Health(database, kv))
+
+
+def keys_kept_ms(settings: Settings) -> dict[str, int]:
+    """How long a key verifies after it stopped signing: what it signed has ended by then."""
+    lives_s = {"access": settings.access_ttl_s + 2 * LEEWAY_S, "refresh": settings.session_max_s + 86_400}
+    return {purpose: max(KEEP_MS[purpose], life_s * 1000) for purpose, life_s in lives_s.items()}
 
 
 def make_sealer(settings: Settings) -> Sealer:

@@ -40,6 +40,7 @@ class Claims:
     appid: str | None
     auth_time: int
     exp: int
+    iat: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,7 @@ class Tokens:
         self._issuer = issuer
         self._audience = audience
         self.ttl_s = ttl_s
-        self._signer = keyring.access[0]
-        self._headers = {"kid": self._signer.id, "typ": "at+jwt"}
+        self._keys = keyring.keys
         self._publics = {key.id: key.public for key in keyring.access}
         self._verified: OrderedDict[str, Claims] = OrderedDict()
         self._jwt = jwt.PyJWT()
@@ -69,7 +69,7 @@ class Tokens:
     @property
     def refresh_key(self) -> str:
         """The id of the key that new refresh tokens are made with."""
-        return self._keyring.refresh[0][0]
+        return self._keyring.refresh_signer().id
 
     def sign_access(self, user: User, session: Session) -> str:
         """A new access token of the session."""
@@ -87,10 +87,13 @@ class Tokens:
         }
         if session.appid:
             claims["appid"] = session.appid
-        return self._jwt.encode(claims, self._signer.private, "ES256", self._headers)
+        signer = self._keyring.access_signer()
+        return self._jwt.encode(claims, signer.private, "ES256", {"kid": signer.id, "typ": "at+jwt"})
 
     def verify_access(self, token: str) -> Claims:
         """The claims; raises 4011 when only its time is over, else 4010. Verified tokens are remembered."""
+        if self._keys is not self._keyring.keys:
+            self._follow()
         claims = self._verified.get(token) or self._verify(token)
         if claims.exp + LEEWAY_S <= self._clock.now_ms() // 1000:
             self._verified.pop(token, None)
@@ -98,9 +101,11 @@ class Tokens:
         return claims
 
     def make_refresh(self, session: Session) -> str:
-        """The refresh token of the session's present generation."""
-        secret = dict(self._keyring.refresh)[session.refresh_key]
-        return f"{session.id}.{session.generation}.{_mac(secret, session.id, session.generation)}"
+        """The refresh token of the session's present generation; raises 4012 if its key was retired."""
+        for key in self._keyring.refresh:
+            if key.id == session.refresh_key:
+                return f"{session.id}.{session.generation}.{_mac(key.secret, session.id, session.generation)}"
+        raise AppError(Code.REFRESH_INVALID, cause=f"the refresh key {session.refresh_key} was retired")
 
     def parse_refresh(self, token: str) -> RefreshToken:
         """What the token names; raises 4012 unless one of our keys made it."""
@@ -108,10 +113,16 @@ class Tokens:
         if match is None:
             raise AppError(Code.REFRESH_INVALID, cause="malformed")
         session_id, generation, mac = match[1], int(match[2]), match[3]
-        for key_id, secret in self._keyring.refresh:
-            if hmac.compare_digest(mac, _mac(secret, session_id, generation)):
-                return RefreshToken(session_id, generation, key_id)
+        for key in self._keyring.refresh:
+            if hmac.compare_digest(mac, _mac(key.secret, session_id, generation)):
+                return RefreshToken(session_id, generation, key.id)
         raise AppError(Code.REFRESH_INVALID, cause="the MAC is not ours")
+
+    def _follow(self) -> None:
+        """The keys changed: what a retired one signed is no longer known."""
+        self._keys = self._keyring.keys
+        self._publics = {key.id: key.public for key in self._keys.access}
+        self._verified.clear()
 
     def _verify(self, token: str) -> Claims:
         if len(token) > MAX_LENGTH or not COMPACT.fullmatch(token):
@@ -151,7 +162,8 @@ def _claims(payload: dict[str, Any]) -> Claims:
     sub, sid, roles, exp = (payload.get(name) for name in ("sub", "sid", "roles", "exp"))
     if not (isinstance(sub, str) and isinstance(sid, str) and isinstance(roles, list) and isinstance(exp, int)):
         raise TypeError
-    return Claims(sub, sid, tuple(roles), payload.get("appid"), int(payload["auth_time"]), exp)
+    times = (int(payload["auth_time"]), exp, int(payload["iat"]))
+    return Claims(sub, sid, tuple(roles), payload.get("appid"), *times)
 
 
 def _mac(secret: bytes, session_id: str, generation: int) -> str:
