@@ -1,4 +1,4 @@
-"""``kaimen``: serve, dev, migrate."""
+"""``kaimen``: serve, dev, migrate, keys, services."""
 
 import os
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from cli.keys import keys
 from core.observe.logs import get_logger, set_up_logs
 from core.settings import Settings, load_settings, unknown_settings
 
@@ -63,6 +64,9 @@ def migrate(status: bool, dry_run: bool) -> None:
     from cli import serving
 
     serving.run(lambda: migrating.run_migrate(status=status, dry_run=dry_run))
+
+
+main.add_command(keys)
 
 
 def start_logs(settings: Settings) -> None:
