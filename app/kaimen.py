@@ -5,6 +5,10 @@ from dataclasses import dataclass
 from app.auth.keyring import Keyring
 from app.auth.sign_in import Auth
 from app.health import Health
+from app.services.credentials import Credentials
+from app.services.directory import Directory
+from app.services.introspection import Introspection
+from app.services.lending import TokenLending
 from app.users.open_data import OpenData
 from app.users.profile import Profiles
 from core.clock import Clock
@@ -22,3 +26,7 @@ class Kaimen:
     profiles: Profiles
     open_data: OpenData
     health: Health
+    credentials: Credentials
+    introspection: Introspection
+    directory: Directory
+    lending: TokenLending

@@ -14,10 +14,15 @@ from app.crypto.passwords import Passwords
 from app.crypto.sealing import BlindIndex, Sealer
 from app.health import Health
 from app.kaimen import Kaimen
+from app.services.credentials import Credentials
+from app.services.directory import Directory
+from app.services.introspection import Introspection
+from app.services.lending import TokenLending
 from app.users.open_data import OpenData
 from app.users.profile import Profiles
 from app.wechat.access_token import AccessTokens
 from app.wechat.client import WeChatClient
+from app.wechat.elsewhere import TokensElsewhere
 from core.clock import Clock
 from core.observe.logs import get_logger
 from core.settings import Settings
@@ -38,7 +43,9 @@ async def open_kaimen(settings: Settings, clock: Clock) -> AsyncIterator[Kaimen]
         wechat = WeChatClient(clock, api_url=settings.wechat_api_url, observer=log_wechat_call)
         stack.callback(wechat.close)
         sealer = make_sealer(settings)
-        access_tokens = AccessTokens(wechat, kv, clock, sealer)
+        elsewhere = TokensElsewhere(settings.apps)
+        stack.callback(elsewhere.close)
+        access_tokens = AccessTokens(wechat, kv, clock, sealer, elsewhere)
         stack.push_async_callback(access_tokens.close)
 
         keyring = await open_keyring(database, sealer, clock, keys_kept_ms(settings))
@@ -75,7 +82,21 @@ async def open_kaimen(settings: Settings, clock: Clock) -> AsyncIterator[Kaimen]
             profiles,
         )
         stack.push_async_callback(auth.close)
-        yield Kaimen(settings, clock, keyring, auth, profiles, open_data, Health(database, kv))
+        credentials = Credentials(database, kv, clock, sealer)
+        stack.push_async_callback(credentials.close)
+        yield Kaimen(
+            settings,
+            clock,
+            keyring,
+            auth,
+            profiles,
+            open_data,
+            Health(database, kv),
+            credentials,
+            Introspection(database, clock, auth, tokens),
+            Directory(settings, database, clock, sealer, index, revocations),
+            TokenLending(apps, wechat, access_tokens),
+        )
 
 
 def keys_kept_ms(settings: Settings) -> dict[str, int]:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from cli.keys import keys
+from cli.services import services
 from core.observe.logs import get_logger, set_up_logs
 from core.settings import Settings, load_settings, unknown_settings
 
@@ -67,6 +68,7 @@ def migrate(status: bool, dry_run: bool) -> None:
 
 
 main.add_command(keys)
+main.add_command(services)
 
 
 def start_logs(settings: Settings) -> None:

@@ -1,5 +1,7 @@
 """The whole URL table, and the application made of it."""
 
+import re
+
 from tornado.httpserver import HTTPServer
 from tornado.web import Application, RequestHandler
 
@@ -7,7 +9,8 @@ from app.kaimen import Kaimen
 from handlers.auth import AuthHandler, LogoutHandler
 from handlers.base import NotFoundHandler, log_request
 from handlers.health import HealthHandler, ReadyHandler
-from handlers.token import JwksHandler, VerifyHandler
+from handlers.service import AccessTokenHandler, IntrospectHandler, LookupHandler, UserHandler
+from handlers.token import JwksHandler, MetadataHandler, VerifyHandler
 from handlers.user import DecryptHandler, InfoHandler, PhoneHandler
 
 ROUTES: list[tuple[str, type[RequestHandler]]] = [
@@ -17,7 +20,12 @@ ROUTES: list[tuple[str, type[RequestHandler]]] = [
     ("/api/user/phone", PhoneHandler),
     ("/api/user/decrypt", DecryptHandler),
     ("/api/token/verify", VerifyHandler),
+    ("/api/token/introspect", IntrospectHandler),
+    ("/api/service/users/lookup", LookupHandler),
+    ("/api/service/users/{id}", UserHandler),
+    ("/api/wechat/{appid}/access-token", AccessTokenHandler),
     ("/.well-known/jwks.json", JwksHandler),
+    ("/.well-known/oauth-authorization-server", MetadataHandler),
     ("/healthz", HealthHandler),
     ("/readyz", ReadyHandler),
 ]
@@ -35,13 +43,18 @@ LIMITS = {
 def make_application(kaimen: Kaimen) -> Application:
     """The Tornado application of one process."""
     prefix = kaimen.settings.path_prefix
-    table = [(prefix + path.replace(".", r"\."), handler) for path, handler in ROUTES]
+    table = [(prefix + _pattern(path), handler) for path, handler in ROUTES]
     return Application(
         table,
         kaimen=kaimen,
         default_handler_class=NotFoundHandler,
         log_function=log_request,
     )
+
+
+def _pattern(path: str) -> str:
+    """``{name}`` is one segment of the path, handed to the handler in order."""
+    return re.sub(r"\{\w+\}", "([^/]+)", path.replace(".", r"\."))
 
 
 def make_server(application: Application) -> HTTPServer:

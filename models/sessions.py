@@ -76,13 +76,18 @@ async def end_sessions(database: Database, user_id: str, ids: Sequence[str] | No
 
     async def work(tx: Tx) -> list[str]:
         user = (await users.lock_users(tx, [user_id])).get(user_id)
-        opened = [row[0] for row in await tx.fetch(SELECT_OPEN, [user_id, at])]
-        ending = opened if ids is None else [one for one in opened if one in ids]
-        if user and ending:
-            await _end(tx, user, ending, reason, at)
-        return ending
+        return await end_open(tx, user, ids, reason, at) if user else []
 
     return await database.run(work)
+
+
+async def end_open(tx: Tx, user: users.User, ids: Sequence[str] | None, reason: str, at: int) -> list[str]:
+    """The same inside a transaction that holds the user's lock; ``user.seq`` is that of its last event."""
+    opened = [row[0] for row in await tx.fetch(SELECT_OPEN, [user.id, at])]
+    ending = opened if ids is None else [one for one in opened if one in ids]
+    if ending:
+        await _end(tx, user, ending, reason, at)
+    return ending
 
 
 async def find_revoked(database: Database, since: int) -> dict[str, int]:

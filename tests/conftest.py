@@ -91,7 +91,7 @@ def quiet_logs() -> None:
     set_up_logs("error", "json")
 
 
-TABLES = ("users", "identities", "unionids", "sessions", "revocations", "outbox", "signing_keys", "audit")
+TABLES = ("users", "identities", "unionids", "sessions", "revocations", "outbox", "signing_keys", "audit", "services")
 
 
 async def _migrate(url: str) -> None:

@@ -58,8 +58,8 @@ class Tokens:
     def __init__(self, keyring: Keyring, clock: Clock, *, issuer: str, audience: str, ttl_s: int) -> None:
         self._keyring = keyring
         self._clock = clock
-        self._issuer = issuer
-        self._audience = audience
+        self.issuer = issuer
+        self.audience = audience
         self.ttl_s = ttl_s
         self._keys = keyring.keys
         self._publics = {key.id: key.public for key in keyring.access}
@@ -75,8 +75,8 @@ class Tokens:
         """A new access token of the session."""
         now_s = self._clock.now_ms() // 1000
         claims: dict[str, Any] = {
-            "iss": self._issuer,
-            "aud": self._audience,
+            "iss": self.issuer,
+            "aud": self.audience,
             "sub": user.id,
             "sid": session.id,
             "roles": list(user.roles),
@@ -146,8 +146,8 @@ class Tokens:
             token,
             key,
             algorithms=["ES256"],
-            audience=self._audience,
-            issuer=self._issuer,
+            audience=self.audience,
+            issuer=self.issuer,
             leeway=LEEWAY_S,
             options=CHECKS,
         )
