@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from app.services.scopes import SCOPES
 from cli.showing import as_time, current_actor, show_rows
 
 if TYPE_CHECKING:
     from app.services.registry import ServiceRegistry
-
-SCOPES = ("introspect", "users:read", "users:write", "access-token")
 
 
 @click.group()

@@ -8,7 +8,6 @@ from models import services
 from models.db import Database
 from models.services import Service
 
-SCOPES = ("introspect", "users:read", "users:write", "access-token")
 NAME = re.compile(r"[a-z][a-z0-9-]{0,31}", re.ASCII)
 
 
