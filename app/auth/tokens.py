@@ -26,7 +26,14 @@ CACHED = 10_000
 MAX_LENGTH = 4096
 REQUIRED = ["iss", "aud", "sub", "sid", "iat", "exp", "jti", "auth_time"]
 COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCII)  # unpadded (RFC 7515 §2)
-CHECKS: Options = {"require": REQUIRED, "verify_exp": False, "verify_nbf": True, "verify_iat": True, "strict_aud": True}
+# Times are compared here, by our clock and not by PyJWT's.
+CHECKS: Options = {
+    "require": REQUIRED,
+    "verify_exp": False,
+    "verify_nbf": False,
+    "verify_iat": False,
+    "strict_aud": True,
+}
 REFRESH = re.compile(r"([0-9a-f]{32})\.([1-9][0-9]{0,8}|0)\.([A-Za-z0-9_-]{43})", re.ASCII)
 
 
@@ -129,6 +136,7 @@ class Tokens:
             raise AppError(Code.UNAUTHENTICATED, cause="not a compact JWT")
         try:
             payload = self._decode(token)
+            _check_begun(payload, self._clock.now_ms() // 1000)
             claims = _claims(payload)
         except jwt.ExpiredSignatureError:
             raise AppError(Code.TOKEN_EXPIRED) from None
@@ -156,6 +164,14 @@ class Tokens:
         self._verified[token] = claims
         if len(self._verified) > CACHED:
             self._verified.popitem(last=False)
+
+
+def _check_begun(payload: dict[str, Any], now_s: int) -> None:
+    """``iat`` and ``nbf`` are not in the future (RFC 7519 §4.1.5, 4.1.6)."""
+    for name in ("iat", "nbf"):
+        at = payload.get(name, 0)
+        if not isinstance(at, int) or at > now_s + LEEWAY_S:
+            raise jwt.ImmatureSignatureError
 
 
 def _claims(payload: dict[str, Any]) -> Claims:
