@@ -7,7 +7,6 @@ more than the clock and the table.
 
 import asyncio
 import base64
-import contextlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from app.crypto.sealing import CannotUnseal, Sealer
 from core.clock import Clock
 from core.errors import AppError
 from core.observe.logs import get_logger
+from core.tasks import end_task
 from models import keys
 from models.db import Database
 from models.keys import StoredKey
@@ -122,9 +122,7 @@ class Keyring:
     async def stop(self) -> None:
         """Ends the reading."""
         if self._task:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await end_task(self._task)
 
     async def _keep_reading(self) -> None:
         while True:
