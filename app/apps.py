@@ -16,6 +16,13 @@ class Apps:
         """All that are configured."""
         return set(self._apps)
 
+    def get(self, appid: str) -> App:
+        """The app of that appid, of whatever kind; raises 4042."""
+        app = self._apps.get(appid)
+        if app is None:
+            raise AppError(Code.UNKNOWN_APP)
+        return app
+
     def get_miniprogram(self, appid: str | None) -> App:
         """The mini-program of that appid, or the first one; raises 4042."""
         app = self._apps.get(appid) if appid else self._default

@@ -8,6 +8,10 @@ from app.accounts.privacy import Privacy
 from app.auth.keyring import Keyring
 from app.auth.sign_in import Auth
 from app.health import Health
+from app.services.credentials import ServiceCredentials
+from app.services.directory import Directory
+from app.services.introspection import Introspection
+from app.services.lending import TokenLending
 from app.users.open_data import OpenData
 from app.users.profile import Profiles
 from core.clock import Clock
@@ -28,3 +32,7 @@ class Kaimen:
     bindings: Bindings
     credentials: Credentials
     privacy: Privacy
+    service_credentials: ServiceCredentials
+    introspection: Introspection
+    directory: Directory
+    lending: TokenLending

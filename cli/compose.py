@@ -9,7 +9,7 @@ from app.accounts.credentials import Credentials
 from app.accounts.privacy import Privacy
 from app.apps import Apps
 from app.auth.exchange import CodeExchange
-from app.auth.keyring import open_keyring
+from app.auth.keyring import KEEP_MS, open_keyring
 from app.auth.revocation import Revocations
 from app.auth.sign_in import Auth
 from app.auth.tokens import LEEWAY_S, Tokens
@@ -17,10 +17,15 @@ from app.crypto.passwords import Passwords
 from app.crypto.sealing import BlindIndex, Sealer
 from app.health import Health
 from app.kaimen import Kaimen
+from app.services.credentials import ServiceCredentials
+from app.services.directory import Directory
+from app.services.introspection import Introspection
+from app.services.lending import TokenLending
 from app.users.open_data import OpenData
 from app.users.profile import Profiles
 from app.wechat.access_token import AccessTokens
 from app.wechat.client import WeChatClient
+from app.wechat.elsewhere import TokensElsewhere
 from core.clock import Clock
 from core.observe.logs import get_logger
 from core.settings import Settings
@@ -41,10 +46,14 @@ async def open_kaimen(settings: Settings, clock: Clock) -> AsyncIterator[Kaimen]
         wechat = WeChatClient(clock, api_url=settings.wechat_api_url, observer=log_wechat_call)
         stack.callback(wechat.close)
         sealer = make_sealer(settings)
-        access_tokens = AccessTokens(wechat, kv, clock, sealer)
+        elsewhere = TokensElsewhere(settings.apps)
+        stack.callback(elsewhere.close)
+        access_tokens = AccessTokens(wechat, kv, clock, sealer, elsewhere)
         stack.push_async_callback(access_tokens.close)
 
-        keyring = await open_keyring(database, sealer, clock)
+        keyring = await open_keyring(database, sealer, clock, keys_kept_ms(settings))
+        await keyring.start()
+        stack.push_async_callback(keyring.stop)
         index = BlindIndex(keyring.index)
         tokens = Tokens(
             keyring,
@@ -77,6 +86,8 @@ async def open_kaimen(settings: Settings, clock: Clock) -> AsyncIterator[Kaimen]
             profiles,
         )
         stack.push_async_callback(auth.close)
+        service_credentials = ServiceCredentials(database, kv, clock, sealer)
+        stack.push_async_callback(service_credentials.close)
         yield Kaimen(
             settings,
             clock,
@@ -88,7 +99,17 @@ async def open_kaimen(settings: Settings, clock: Clock) -> AsyncIterator[Kaimen]
             Bindings(database, clock, sealer, index, apps, wechat, revocations, profiles),
             Credentials(database, clock, sealer, passwords, revocations),
             Privacy(database, clock, sealer, index, revocations),
+            service_credentials,
+            Introspection(database, clock, auth, tokens),
+            Directory(settings, database, clock, sealer, index, revocations),
+            TokenLending(apps, wechat, access_tokens),
         )
+
+
+def keys_kept_ms(settings: Settings) -> dict[str, int]:
+    """How long a key verifies after it stopped signing: what it signed has ended by then."""
+    lives_s = {"access": settings.access_ttl_s + 2 * LEEWAY_S, "refresh": settings.session_max_s + 86_400}
+    return {purpose: max(KEEP_MS[purpose], life_s * 1000) for purpose, life_s in lives_s.items()}
 
 
 def make_sealer(settings: Settings) -> Sealer:

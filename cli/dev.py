@@ -11,7 +11,7 @@ import click
 from cli import serving
 from cli.main import start_logs
 from core.clock import Clock
-from core.settings import Settings, load_settings
+from core.settings import App, Settings, load_settings
 from models import migrations
 from simulator import DEFAULT_APPS, Simulator
 
@@ -50,7 +50,7 @@ async def simulated(options: Options, given: Settings, port: int) -> AsyncIterat
     if options.no_simulator:
         yield {}
         return
-    own_apps = [{"appid": app.appid, "kind": app.kind, "secret": app.secret} for app in given.apps]
+    own_apps = [_as_given(app) for app in given.apps]
     apps = own_apps or DEFAULT_APPS
     simulator = Simulator(apps=apps, backend_url=f"http://127.0.0.1:{port}{given.path_prefix}", any_code=True)
     try:
@@ -64,6 +64,11 @@ async def simulated(options: Options, given: Settings, port: int) -> AsyncIterat
         yield {"wechat_api_url": f"http://127.0.0.1:{simulator.port}", "apps": apps}
     finally:
         await simulator.stop()
+
+
+def _as_given(app: App) -> dict[str, Any]:
+    url = app.access_token_url.get_secret_value() if app.access_token_url else None
+    return {"appid": app.appid, "kind": app.kind, "secret": app.secret, "accessTokenUrl": url}
 
 
 def greeting(settings: Settings, simulator_url: str | None) -> str:

@@ -1,4 +1,4 @@
-"""``kaimen``: serve, dev, migrate."""
+"""``kaimen``: serve, dev, migrate, keys, services."""
 
 import os
 from pathlib import Path
@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from cli.keys import keys
+from cli.services import services
 from cli.users import users
 from core.observe.logs import get_logger, set_up_logs
 from core.settings import Settings, load_settings, unknown_settings
@@ -67,6 +69,8 @@ def migrate(status: bool, dry_run: bool) -> None:
 
 
 main.add_command(users)
+main.add_command(keys)
+main.add_command(services)
 
 
 def start_logs(settings: Settings) -> None:

@@ -54,6 +54,14 @@ class App(BaseModel):
     appid: str = Field(pattern=r"^wx[0-9a-z]{16}$")
     kind: Literal["miniprogram", "official", "website"] = "miniprogram"
     sealed_secret: SecretStr = Field(min_length=1, alias="secret")
+    access_token_url: SecretStr | None = Field(None, alias="accessTokenUrl")
+
+    @field_validator("access_token_url")
+    @classmethod
+    def _check_token_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not _is_token_url(value.get_secret_value()):
+            raise ValueError("must be http(s)://service:secret@host/api/wechat/<appid>/access-token")
+        return value
 
     @property
     def secret(self) -> str:
@@ -92,7 +100,8 @@ class Settings(BaseSettings):
     )
     apps: tuple[App, ...] = Field(
         (),
-        description='JSON list of `{"appid", "kind": "miniprogram" \\| "official" \\| "website", "secret"}`',
+        description='JSON list of `{"appid", "kind": "miniprogram" \\| "official" \\| "website", "secret", '
+        '"accessTokenUrl"?}`',
     )
     master_keys: Annotated[tuple[tuple[str, SecretStr], ...], NoDecode] = Field(
         (),
@@ -254,6 +263,15 @@ def _is_url(url: str) -> bool:
         return False
 
 
+def _is_token_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    return known and bool(parts.username and parts.password) and parts.path.endswith("/access-token")
+
+
 def _app_faults(settings: Settings) -> list[str]:
     appids = [app.appid for app in settings.apps]
     twice = sorted({appid for appid in appids if appids.count(appid) > 1})
@@ -273,6 +291,8 @@ def _production_faults(settings: Settings) -> list[str]:
             faults.append(f"{PREFIX}APPS: the secret of {app.appid} is not an AppSecret (32 hex digits)")
         if app.appid.startswith("wx00000000000000"):
             faults.append(f"{PREFIX}APPS: {app.appid} exists in the simulator only")
+        if app.access_token_url and not app.access_token_url.get_secret_value().startswith("https://"):
+            faults.append(f"{PREFIX}APPS: the accessTokenUrl of {app.appid} must be https in production")
     return faults
 
 

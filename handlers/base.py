@@ -41,6 +41,7 @@ class ApiHandler(RequestHandler):
     request_id: str = ""
     claims: Claims | None = None
     failure: AppError | None = None
+    challenge: str = "Bearer"  # of WWW-Authenticate
 
     @property
     def kaimen(self) -> Kaimen:
@@ -93,14 +94,21 @@ class ApiHandler(RequestHandler):
 
     def json(self) -> dict[str, Any]:
         """The request's JSON object; nothing at all counts as ``{}``. Raises 4000, 4130, 4150."""
+        body = self.raw_body()
+        return parse_json_object(body) if body and self.must_be("application/json") else {}
+
+    def raw_body(self) -> bytes:
+        """The body as it came; raises 4130."""
         if self._too_large:
             raise AppError(Code.BODY_TOO_LARGE)
-        if not self._body:
-            return {}
-        media_type = self.request.headers.get("Content-Type", "").split(";", 1)[0].strip().lower()
-        if media_type != "application/json":
-            raise AppError(Code.UNSUPPORTED_MEDIA_TYPE)
-        return parse_json_object(bytes(self._body))
+        return bytes(self._body)
+
+    def must_be(self, media_type: str) -> bool:
+        """True, or raises 4150."""
+        given = self.request.headers.get("Content-Type", "").split(";", 1)[0].strip().lower()
+        if given != media_type:
+            raise AppError(Code.UNSUPPORTED_MEDIA_TYPE, expected=media_type)
+        return True
 
     async def authenticate(self) -> Claims:
         """The claims of the bearer token; raises 4010, 4011, 4015."""
@@ -141,7 +149,7 @@ class ApiHandler(RequestHandler):
         if failure.retry_after_s is not None:
             self.set_header("Retry-After", str(failure.retry_after_s))
         if failure.code.value.status == 401:
-            self.set_header("WWW-Authenticate", "Bearer")
+            self.set_header("WWW-Authenticate", self.challenge)
         if failure.code is Code.METHOD_NOT_ALLOWED:
             self.set_header("Allow", ", ".join(self._allowed()))
         if failure.code is Code.BODY_TOO_LARGE or failure.data == {"field": "headers"}:

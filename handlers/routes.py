@@ -1,5 +1,7 @@
 """The whole URL table, and the application made of it."""
 
+import re
+
 from tornado.httpserver import HTTPServer
 from tornado.web import Application, RequestHandler
 
@@ -8,7 +10,8 @@ from handlers.account import AccountHandler, BindHandler, ConsentHandler, Export
 from handlers.auth import AuthHandler, LogoutHandler
 from handlers.base import NotFoundHandler, log_request
 from handlers.health import HealthHandler, ReadyHandler
-from handlers.token import JwksHandler, VerifyHandler
+from handlers.service import AccessTokenHandler, IntrospectHandler, LookupHandler, UserHandler
+from handlers.token import JwksHandler, MetadataHandler, VerifyHandler
 from handlers.user import DecryptHandler, InfoHandler, PhoneHandler
 
 ROUTES: list[tuple[str, type[RequestHandler]]] = [
@@ -23,7 +26,12 @@ ROUTES: list[tuple[str, type[RequestHandler]]] = [
     ("/api/user/consent", ConsentHandler),
     ("/api/user/export", ExportHandler),
     ("/api/token/verify", VerifyHandler),
+    ("/api/token/introspect", IntrospectHandler),
+    ("/api/service/users/lookup", LookupHandler),
+    ("/api/service/users/{id}", UserHandler),
+    ("/api/wechat/{appid}/access-token", AccessTokenHandler),
     ("/.well-known/jwks.json", JwksHandler),
+    ("/.well-known/oauth-authorization-server", MetadataHandler),
     ("/healthz", HealthHandler),
     ("/readyz", ReadyHandler),
 ]
@@ -41,13 +49,18 @@ LIMITS = {
 def make_application(kaimen: Kaimen) -> Application:
     """The Tornado application of one process."""
     prefix = kaimen.settings.path_prefix
-    table = [(prefix + path.replace(".", r"\."), handler) for path, handler in ROUTES]
+    table = [(prefix + _pattern(path), handler) for path, handler in ROUTES]
     return Application(
         table,
         kaimen=kaimen,
         default_handler_class=NotFoundHandler,
         log_function=log_request,
     )
+
+
+def _pattern(path: str) -> str:
+    """``{name}`` is one segment of the path, handed to the handler in order."""
+    return re.sub(r"\{\w+\}", "([^/]+)", path.replace(".", r"\."))
 
 
 def make_server(application: Application) -> HTTPServer:

@@ -5,6 +5,7 @@ import json
 from handlers.base import ApiHandler
 
 JWKS_MAX_AGE_S = 300
+METADATA_MAX_AGE_S = 3600
 
 
 class JwksHandler(ApiHandler):
@@ -14,6 +15,25 @@ class JwksHandler(ApiHandler):
         """The public keys, cacheable."""
         self.set_header("Cache-Control", f"public, max-age={JWKS_MAX_AGE_S}")
         self.finish(json.dumps(self.kaimen.keyring.jwks()))
+
+
+class MetadataHandler(ApiHandler):
+    """``GET /.well-known/oauth-authorization-server`` (RFC 8414)."""
+
+    def get(self) -> None:
+        """Where everything is, cacheable."""
+        self.set_header("Cache-Control", f"public, max-age={METADATA_MAX_AGE_S}")
+        settings = self.kaimen.settings
+        base = settings.public_url + settings.path_prefix
+        metadata = {
+            "issuer": settings.public_url,
+            "jwks_uri": base + "/.well-known/jwks.json",
+            "introspection_endpoint": base + "/api/token/introspect",
+            "introspection_endpoint_auth_methods_supported": ["client_secret_basic"],
+            "response_types_supported": [],
+            "grant_types_supported": [],
+        }
+        self.finish(json.dumps(metadata))
 
 
 class VerifyHandler(ApiHandler):

@@ -1,7 +1,7 @@
 """The group commit of refreshes: compare and increment the generation of many sessions in one transaction."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.errors import AppError, Code
 from models import sessions, users
@@ -50,6 +50,16 @@ class Refreshes:
 
     async def _commit(self, items: list[Refresh]) -> Sequence[Refreshed | Exception]:
         return await self._database.run(lambda tx: _rotate(tx, items))
+
+
+async def peek(database: Database, item: Refresh) -> Refreshed | None:
+    """The session behind a refresh token as it is, None where a refresh would be refused; changes nothing."""
+    session = await sessions.find_session(database, item.session_id)
+    if session is None:
+        return None
+    owners = await users.find_users(database, [session.user_id])
+    decided = _decide(item, replace(session), owners, {})
+    return Refreshed(session, decided.user) if isinstance(decided, Refreshed) else None
 
 
 async def _rotate(tx: Tx, items: list[Refresh]) -> list[Refreshed | Exception]:

@@ -102,6 +102,7 @@ TABLES = (
     "audit",
     "consents",
     "merges",
+    "services",
 )
 
 

@@ -26,7 +26,14 @@ CACHED = 10_000
 MAX_LENGTH = 4096
 REQUIRED = ["iss", "aud", "sub", "sid", "iat", "exp", "jti", "auth_time"]
 COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCII)  # unpadded (RFC 7515 §2)
-CHECKS: Options = {"require": REQUIRED, "verify_exp": False, "verify_nbf": True, "verify_iat": True, "strict_aud": True}
+# Times are compared here, by our clock and not by PyJWT's.
+CHECKS: Options = {
+    "require": REQUIRED,
+    "verify_exp": False,
+    "verify_nbf": False,
+    "verify_iat": False,
+    "strict_aud": True,
+}
 REFRESH = re.compile(r"([0-9a-f]{32})\.([1-9][0-9]{0,8}|0)\.([A-Za-z0-9_-]{43})", re.ASCII)
 
 
@@ -40,6 +47,7 @@ class Claims:
     appid: str | None
     auth_time: int
     exp: int
+    iat: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +65,10 @@ class Tokens:
     def __init__(self, keyring: Keyring, clock: Clock, *, issuer: str, audience: str, ttl_s: int) -> None:
         self._keyring = keyring
         self._clock = clock
-        self._issuer = issuer
-        self._audience = audience
+        self.issuer = issuer
+        self.audience = audience
         self.ttl_s = ttl_s
-        self._signer = keyring.access[0]
-        self._headers = {"kid": self._signer.id, "typ": "at+jwt"}
+        self._keys = keyring.keys
         self._publics = {key.id: key.public for key in keyring.access}
         self._verified: OrderedDict[str, Claims] = OrderedDict()
         self._jwt = jwt.PyJWT()
@@ -69,14 +76,14 @@ class Tokens:
     @property
     def refresh_key(self) -> str:
         """The id of the key that new refresh tokens are made with."""
-        return self._keyring.refresh[0][0]
+        return self._keyring.refresh_signer().id
 
     def sign_access(self, user: User, session: Session) -> str:
         """A new access token of the session."""
         now_s = self._clock.now_ms() // 1000
         claims: dict[str, Any] = {
-            "iss": self._issuer,
-            "aud": self._audience,
+            "iss": self.issuer,
+            "aud": self.audience,
             "sub": user.id,
             "sid": session.id,
             "roles": list(user.roles),
@@ -87,10 +94,13 @@ class Tokens:
         }
         if session.appid:
             claims["appid"] = session.appid
-        return self._jwt.encode(claims, self._signer.private, "ES256", self._headers)
+        signer = self._keyring.access_signer()
+        return self._jwt.encode(claims, signer.private, "ES256", {"kid": signer.id, "typ": "at+jwt"})
 
     def verify_access(self, token: str) -> Claims:
         """The claims; raises 4011 when only its time is over, else 4010. Verified tokens are remembered."""
+        if self._keys is not self._keyring.keys:
+            self._follow()
         claims = self._verified.get(token) or self._verify(token)
         if claims.exp + LEEWAY_S <= self._clock.now_ms() // 1000:
             self._verified.pop(token, None)
@@ -98,9 +108,11 @@ class Tokens:
         return claims
 
     def make_refresh(self, session: Session) -> str:
-        """The refresh token of the session's present generation."""
-        secret = dict(self._keyring.refresh)[session.refresh_key]
-        return f"{session.id}.{session.generation}.{_mac(secret, session.id, session.generation)}"
+        """The refresh token of the session's present generation; raises 4012 if its key was retired."""
+        for key in self._keyring.refresh:
+            if key.id == session.refresh_key:
+                return f"{session.id}.{session.generation}.{_mac(key.secret, session.id, session.generation)}"
+        raise AppError(Code.REFRESH_INVALID, cause=f"the refresh key {session.refresh_key} was retired")
 
     def parse_refresh(self, token: str) -> RefreshToken:
         """What the token names; raises 4012 unless one of our keys made it."""
@@ -108,16 +120,24 @@ class Tokens:
         if match is None:
             raise AppError(Code.REFRESH_INVALID, cause="malformed")
         session_id, generation, mac = match[1], int(match[2]), match[3]
-        for key_id, secret in self._keyring.refresh:
-            if hmac.compare_digest(mac, _mac(secret, session_id, generation)):
-                return RefreshToken(session_id, generation, key_id)
+        for key in self._keyring.refresh:
+            if hmac.compare_digest(mac, _mac(key.secret, session_id, generation)):
+                return RefreshToken(session_id, generation, key.id)
         raise AppError(Code.REFRESH_INVALID, cause="the MAC is not ours")
+
+    def _follow(self) -> None:
+        """The keys changed: what a retired one signed is no longer known."""
+        self._keys = self._keyring.keys
+        self._publics = {key.id: key.public for key in self._keys.access}
+        self._verified.clear()
 
     def _verify(self, token: str) -> Claims:
         if len(token) > MAX_LENGTH or not COMPACT.fullmatch(token):
             raise AppError(Code.UNAUTHENTICATED, cause="not a compact JWT")
         try:
-            claims = self._claims(self._decode(token))
+            payload = self._decode(token)
+            _check_begun(payload, self._clock.now_ms() // 1000)
+            claims = self._claims(payload)
         except jwt.ExpiredSignatureError:
             raise AppError(Code.TOKEN_EXPIRED) from None
         except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as error:
@@ -134,8 +154,8 @@ class Tokens:
             token,
             key,
             algorithms=["ES256"],
-            audience=self._audience,
-            issuer=self._issuer,
+            audience=self.audience,
+            issuer=self.issuer,
             leeway=LEEWAY_S,
             options=CHECKS,
         )
@@ -145,13 +165,22 @@ class Tokens:
         sub, sid, roles, exp = (payload.get(name) for name in ("sub", "sid", "roles", "exp"))
         if not (isinstance(sub, str) and isinstance(sid, str) and isinstance(roles, list) and isinstance(exp, int)):
             raise TypeError
-        ends = min(exp, int(payload["iat"]) + self.ttl_s)
-        return Claims(sub, sid, tuple(roles), payload.get("appid"), int(payload["auth_time"]), ends)
+        iat = int(payload["iat"])
+        times = (int(payload["auth_time"]), min(exp, iat + self.ttl_s), iat)
+        return Claims(sub, sid, tuple(roles), payload.get("appid"), *times)
 
     def _remember(self, token: str, claims: Claims) -> None:
         self._verified[token] = claims
         if len(self._verified) > CACHED:
             self._verified.popitem(last=False)
+
+
+def _check_begun(payload: dict[str, Any], now_s: int) -> None:
+    """``iat`` and ``nbf`` are not in the future (RFC 7519 §4.1.5, 4.1.6)."""
+    for name in ("iat", "nbf"):
+        at = payload.get(name, 0)
+        if not isinstance(at, int) or at > now_s + LEEWAY_S:
+            raise jwt.ImmatureSignatureError
 
 
 def _mac(secret: bytes, session_id: str, generation: int) -> str:

@@ -34,6 +34,16 @@ class StableToken(Protocol):
         """See WeChatClient."""
 
 
+class Elsewhere(Protocol):
+    """Another deployment that has the token of some apps, so that only it asks WeChat."""
+
+    def serves(self, appid: str) -> bool:
+        """Whether this app's token comes from there."""
+
+    async def fetch(self, app: App, stale: str, deadline: Deadline) -> AccessToken:
+        """Its token; ``stale`` names one that WeChat refused. Raises 5020, 5030, 5040."""
+
+
 class Sealer(Protocol):
     """Sealing at rest; ``context`` ties a sealed text to its place."""
 
@@ -55,8 +65,11 @@ class _Held:
 class AccessTokens:
     """The tokens this process holds, and the way to new ones."""
 
-    def __init__(self, client: StableToken, kv: Kv, clock: Clock, seal: Sealer) -> None:
+    def __init__(
+        self, client: StableToken, kv: Kv, clock: Clock, seal: Sealer, elsewhere: Elsewhere | None = None
+    ) -> None:
         self._client = client
+        self._elsewhere = elsewhere
         self._stored = WxTokens(kv, clock)
         self._clock = clock
         self._seal = seal
@@ -106,6 +119,11 @@ class AccessTokens:
             token = await self._after_refusal(app, token, forced, deadline)
         raise refusal
 
+    def held(self, appid: str) -> AccessToken:
+        """The token that ``get`` or ``call`` was last given, with the seconds it still lives."""
+        held = self._held[appid]
+        return AccessToken(held.token, max(0, (held.expires_at - self._clock.now_ms()) // 1000))
+
     async def close(self) -> None:
         """Gives up what is being fetched."""
         flights = list(self._flights.values())
@@ -154,24 +172,29 @@ class AccessTokens:
                     return token
                 known_version = claim.version
             elif claim is not None:
-                fetched = await self._fetch(app, claim, force)
+                fetched = await self._fetch(app, claim, stale, force)
                 if fetched is not None:
                     return fetched
             else:
                 await asyncio.sleep(self._clock.jitter(*POLL_S))
         raise AppError(Code.WX_TIMEOUT, cause="another instance fetches the access_token and does not finish")
 
-    async def _fetch(self, app: App, lease: Lease, force: bool) -> str | None:
+    async def _fetch(self, app: App, lease: Lease, stale: str, force: bool) -> str | None:
         """None if the lease was lost: what was fetched may be older than what another stored meanwhile."""
         try:
             if force and not await self._stored.claim_force(app.appid):
                 raise AppError(Code.WX_BAD_REPLY, cause="access_token refused; already forced in the last 10 min")
-            deadline = Deadline.after(self._clock, FETCH_S)
-            fetched = await self._client.stable_token(app, deadline, force)
+            fetched = await self._ask(app, stale, force)
         except BaseException:
             await self._give_back(lease)
             raise
         return await self._store(app.appid, lease, fetched)
+
+    async def _ask(self, app: App, stale: str, force: bool = False) -> AccessToken:
+        deadline = Deadline.after(self._clock, FETCH_S)
+        if self._elsewhere and self._elsewhere.serves(app.appid):
+            return await self._elsewhere.fetch(app, stale, deadline)
+        return await self._client.stable_token(app, deadline, force)
 
     async def _give_back(self, lease: Lease) -> None:
         try:
@@ -196,7 +219,7 @@ class AccessTokens:
         held = self._held.get(app.appid)
         if held and held.token != stale and now < held.expires_at:
             return held.token
-        fetched = await self._client.stable_token(app, Deadline.after(self._clock, FETCH_S))
+        fetched = await self._ask(app, stale)
         self._hold(app.appid, self._make_held(fetched, held.version if held else 0))
         return fetched.token
 

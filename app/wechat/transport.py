@@ -59,7 +59,9 @@ _RESET = Failure("reset", Code.WX_UNAVAILABLE)
 class Transport:
     """Calls one origin, such as ``https://api.weixin.qq.com``, at most ``max_in_flight`` at once."""
 
-    def __init__(self, origin: str, *, ca_file: str | None, max_in_flight: int) -> None:
+    def __init__(
+        self, origin: str, *, ca_file: str | None = None, max_in_flight: int, authorization: str | None = None
+    ) -> None:
         self._origin = origin.rstrip("/")
         # libcurl's wheel has its own idea of where certificates are, and ignores SSL_CERT_FILE
         self._ca_file = ca_file or ssl.get_default_verify_paths().cafile
@@ -68,6 +70,8 @@ class Transport:
         # empty: libcurl sends none of them; being there spares Tornado from adding them each time
         self._get = HTTPHeaders({"Expect": "", "Pragma": "", "Accept": "*/*"})
         self._post = HTTPHeaders({"Expect": "", "Pragma": "", "Content-Type": "application/json"})
+        if authorization:
+            self._post["Authorization"] = authorization
 
     def close(self) -> None:
         """Closes the connections; calls under way never answer."""

@@ -1,0 +1,1 @@
+"""What other services of the team may ask."""

@@ -1,0 +1,3 @@
+"""What a service may be let in for."""
+
+SCOPES = ("introspect", "users:read", "users:write", "access-token")
