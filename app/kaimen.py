@@ -2,8 +2,13 @@
 
 from dataclasses import dataclass
 
+from app.auth.cookies import Cookies
 from app.auth.keyring import Keyring
+from app.auth.limits import Limits
+from app.auth.session_hub import SessionHub
+from app.auth.session_list import SessionList
 from app.auth.sign_in import Auth
+from app.auth.signals import Signals
 from app.health import Health
 from app.users.open_data import OpenData
 from app.users.profile import Profiles
@@ -22,3 +27,8 @@ class Kaimen:
     profiles: Profiles
     open_data: OpenData
     health: Health
+    limits: Limits
+    cookies: Cookies
+    session_list: SessionList
+    session_hub: SessionHub
+    signals: Signals

@@ -1,12 +1,17 @@
 """The whole URL table, and the application made of it."""
 
+import re
+
 from tornado.httpserver import HTTPServer
 from tornado.web import Application, RequestHandler
 
 from app.kaimen import Kaimen
 from handlers.auth import AuthHandler, LogoutHandler
 from handlers.base import NotFoundHandler, log_request
+from handlers.browser import Browsers
 from handlers.health import HealthHandler, ReadyHandler
+from handlers.session_ws import SessionSocket
+from handlers.sessions import SessionHandler, SessionsHandler
 from handlers.token import JwksHandler, VerifyHandler
 from handlers.user import DecryptHandler, InfoHandler, PhoneHandler
 
@@ -16,6 +21,9 @@ ROUTES: list[tuple[str, type[RequestHandler]]] = [
     ("/api/user/info", InfoHandler),
     ("/api/user/phone", PhoneHandler),
     ("/api/user/decrypt", DecryptHandler),
+    ("/api/sessions", SessionsHandler),
+    ("/api/sessions/{id}", SessionHandler),
+    ("/api/session/ws", SessionSocket),
     ("/api/token/verify", VerifyHandler),
     ("/.well-known/jwks.json", JwksHandler),
     ("/healthz", HealthHandler),
@@ -35,13 +43,19 @@ LIMITS = {
 def make_application(kaimen: Kaimen) -> Application:
     """The Tornado application of one process."""
     prefix = kaimen.settings.path_prefix
-    table = [(prefix + path.replace(".", r"\."), handler) for path, handler in ROUTES]
+    table = [(prefix + _pattern(path), handler) for path, handler in ROUTES]
     return Application(
         table,
         kaimen=kaimen,
+        browsers=Browsers(kaimen.settings),
         default_handler_class=NotFoundHandler,
         log_function=log_request,
     )
+
+
+def _pattern(path: str) -> str:
+    """``{name}`` in a path of the table stands for one segment, given to the handler."""
+    return re.sub(r"\{\w+\}", "([^/]{1,64})", path.replace(".", r"\."))
 
 
 def make_server(application: Application) -> HTTPServer:

@@ -11,16 +11,19 @@ COLUMNS = (
     "id, user_id, appid, openid, generation, refresh_key, auth_method, auth_at, created_at, rotated_at, expires_at, "
     "ends_at, device, address"
 )
-SELECT = f"SELECT {COLUMNS}, ended_at FROM sessions"
+SELECT = f"SELECT {COLUMNS}, ended_at, seen_at FROM sessions"
 INSERT = f"INSERT INTO sessions ({COLUMNS}) VALUES "
 END = "UPDATE sessions SET ended_at = %s, end_reason = %s WHERE id IN ({ids}) AND ended_at IS NULL"
 SELECT_OPEN = "SELECT id FROM sessions WHERE user_id = %s AND ended_at IS NULL AND expires_at > %s"
-SELECT_FEED = "SELECT session_id, revoked_at FROM revocations WHERE revoked_at >= %s"
+SELECT_FEED = "SELECT session_id, revoked_at, reason FROM revocations WHERE revoked_at >= %s"
 
 
 @dataclass(slots=True)
 class Session:
-    """A row of ``sessions``; times in ms. ``appid`` and ``openid`` are those it was opened with, if any."""
+    """A row of ``sessions``; times in ms. ``appid`` and ``openid`` are those it was opened with, if any.
+
+    ``rotated_at`` is the last rotation of its refresh token, ``seen_at`` the last check of its cookie (0: never).
+    """
 
     id: str
     user_id: str
@@ -37,6 +40,7 @@ class Session:
     device: str
     address: str
     ended_at: int | None = None
+    seen_at: int = 0
 
 
 async def insert_sessions(tx: Tx, sessions: Sequence[Session]) -> None:
@@ -85,9 +89,38 @@ async def end_sessions(database: Database, user_id: str, ids: Sequence[str] | No
     return await database.run(work)
 
 
-async def find_revoked(database: Database, since: int) -> dict[str, int]:
-    """The feed: session id → when it was revoked (ms), from ``since`` on."""
-    return dict(await database.fetch(SELECT_FEED, [since]))
+async def find_revoked(database: Database, since: int) -> list[tuple[str, int, str]]:
+    """The feed: (session id, when it was revoked in ms, reason), from ``since`` on."""
+    return [(row[0], row[1], row[2]) for row in await database.fetch(SELECT_FEED, [since])]
+
+
+async def find_open_sessions(database: Database, user_id: str, at: int) -> list[Session]:
+    """The user's sessions that can be used at ``at`` (ms), the newest first."""
+    where = "WHERE user_id = %s AND ended_at IS NULL AND expires_at > %s ORDER BY id DESC"
+    return [_session(row) for row in await database.fetch(f"{SELECT} {where}", [user_id, at])]
+
+
+async def find_open_ids(tx: Tx, user_ids: Sequence[str], at: int) -> dict[str, list[str]]:
+    """User id → ids of the sessions that can be used at ``at`` (ms), the oldest first (ids ascend in time)."""
+    found: dict[str, list[str]] = {}
+    if user_ids:
+        where = f"WHERE user_id IN ({marks(len(user_ids))}) AND ended_at IS NULL AND expires_at > %s ORDER BY id"
+        for user_id, session_id in await tx.fetch(f"SELECT user_id, id FROM sessions {where}", [*user_ids, at]):
+            found.setdefault(user_id, []).append(session_id)
+    return found
+
+
+async def mark_ended(tx: Tx, ids: Sequence[str], reason: str, at: int) -> None:
+    """Ends sessions and puts them into the feed; the caller holds their users' locks and tells of it."""
+    await tx.execute(END.format(ids=marks(len(ids))), [at, reason, *ids])
+    lists, args = rows_of((session_id, at, reason) for session_id in ids)
+    await tx.execute("INSERT INTO revocations (session_id, revoked_at, reason) VALUES " + lists, args)
+
+
+async def touch_sessions(tx: Tx, ids: Sequence[str], at: int, expires_at: int) -> None:
+    """Notes a use at ``at`` without a rotation; the session lives until ``expires_at`` (ms), or its ``ends_at``."""
+    sets = "seen_at = %s, expires_at = CASE WHEN ends_at < %s THEN ends_at ELSE %s END"
+    await tx.execute(f"UPDATE sessions SET {sets} WHERE id IN ({marks(len(ids))})", [at, expires_at, expires_at, *ids])
 
 
 async def is_revoked(database: Database, session_id: str) -> bool:
@@ -96,9 +129,7 @@ async def is_revoked(database: Database, session_id: str) -> bool:
 
 
 async def _end(tx: Tx, user: users.User, ids: list[str], reason: str, at: int) -> None:
-    await tx.execute(END.format(ids=marks(len(ids))), [at, reason, *ids])
-    lists, args = rows_of((session_id, at) for session_id in ids)
-    await tx.execute("INSERT INTO revocations (session_id, revoked_at) VALUES " + lists, args)
+    await mark_ended(tx, ids, reason, at)
     events = [
         outbox.Event(user.id, user.seq + number, "session.revoked", {"sessionId": one, "reason": reason}, at)
         for number, one in enumerate(ids, start=1)

@@ -2,11 +2,13 @@
 
 The ``revocations`` table is the feed. Each process reads it every 500 ms, by time and with overlap (a row may
 become visible after its own time), and holds what is younger than an access token can be. When the last good read
-is over a second old the database is asked; when it cannot be asked, nobody is let in (503).
+is over a second old the database is asked; when it cannot be asked, nobody is let in (503). ``app.auth.signals``
+brings word from other processes sooner; the feed stays the truth.
 """
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 
 from core.clock import Clock
 from core.errors import AppError, Code
@@ -28,6 +30,8 @@ class Revocations:
         self._revoked: dict[str, int] = {}
         self._read_at = 0
         self._task: asyncio.Task[None] | None = None
+        self.on_end: Callable[[str, str], None] = lambda _session_id, _reason: None
+        self.announce: Callable[[list[str], str], None] = lambda _ids, _reason: None
 
     async def start(self) -> None:
         """Reads the feed once and then keeps reading; raises 5001 if the first read fails."""
@@ -41,10 +45,17 @@ class Revocations:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
 
-    def add(self, session_ids: list[str]) -> None:
+    def add(self, session_ids: list[str], reason: str = "") -> None:
+        """Sessions this process has ended (and committed): known here at once, and announced to the others."""
+        if session_ids:
+            self.hear(session_ids, reason)
+            self.announce(session_ids, reason)
+
+    def hear(self, session_ids: list[str], reason: str) -> None:
         """Known here at once, before the feed brings it."""
         now = self._clock.now_ms()
-        self._revoked.update(dict.fromkeys(session_ids, now))
+        for session_id in session_ids:
+            self._note(session_id, now, reason)
 
     async def check(self, session_id: str) -> None:
         """Raises 4015 if the session was revoked, 5001 if nobody can tell."""
@@ -55,6 +66,11 @@ class Revocations:
     def is_fresh(self) -> bool:
         """Whether the feed was read within the last second."""
         return self._clock.now_ms() - self._read_at <= FRESH_MS
+
+    def _note(self, session_id: str, at: int, reason: str) -> None:
+        if session_id not in self._revoked:
+            self._revoked[session_id] = at
+            self.on_end(session_id, reason)
 
     async def _ask(self, session_id: str) -> bool:
         return await sessions.is_revoked(self._database, session_id)
@@ -67,7 +83,8 @@ class Revocations:
 
     async def _read(self, since: int) -> None:
         now = self._clock.now_ms()
-        self._revoked.update(await sessions.find_revoked(self._database, since))
+        for session_id, at, reason in await sessions.find_revoked(self._database, since):
+            self._note(session_id, at, reason)
         self._read_at = now
         oldest = now - self._keep_ms
         if self._revoked and min(self._revoked.values()) < oldest:
