@@ -36,7 +36,7 @@ def parse_limits(value: Any) -> dict[str, Limit]:
 def _parse(name: str, text: Any) -> Limit:
     found = WRITTEN.fullmatch(str(text))
     if name not in DEFAULTS:
-        raise ValueError(f"there is no limit {name[:32]}")
+        raise ValueError("names a limit that does not exist")
     if found is None:
         raise ValueError(f"{name} must be count/seconds, such as {DEFAULTS[name]}")
     return Limit(int(found[1]), int(found[2]))

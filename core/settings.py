@@ -179,7 +179,7 @@ class Settings(BaseSettings):
     @property
     def origins(self) -> tuple[str, ...]:
         """Origins whose pages are believed to be ours."""
-        return self.web_origins or (_parse_origin(self.public_url),)
+        return self.web_origins or tuple(_parse_origin(url) for url in [self.public_url] if url)
 
     @property
     def is_https(self) -> bool:
@@ -299,6 +299,8 @@ def _production_faults(settings: Settings) -> list[str]:
         faults.append(f"{PREFIX}PUBLIC_URL: must be https in production")
     if not settings.wechat_api_url.startswith("https://") or _is_loopback(settings.wechat_api_url):
         faults.append(f"{PREFIX}WECHAT_API_URL: must be https and not on this machine in production")
+    if any(not origin.startswith("https://") for origin in settings.origins):
+        faults.append(f"{PREFIX}WEB_ORIGINS: must be https in production")
     if not settings.apps:
         faults.append(f"{PREFIX}APPS: is required")
     for app in settings.apps:
