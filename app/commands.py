@@ -46,6 +46,7 @@ class Register(OpenDataFields):
     username: str | None = None
     password: str | None = None
     phone_code: WxCode | None = None
+    cookie: bool = False
 
     @model_validator(mode="after")
     def _credentials(self) -> Self:
@@ -68,6 +69,7 @@ class AutoLogin(OpenDataFields):
     """``autoLogin``: a refresh token for a new pair."""
 
     refresh_token: Annotated[str, Field(min_length=1, max_length=512)]
+    cookie: bool = False
 
 
 class Logout(Command):

@@ -5,8 +5,13 @@ from dataclasses import dataclass
 from app.accounts.bindings import Bindings
 from app.accounts.credentials import Credentials
 from app.accounts.privacy import Privacy
+from app.auth.cookies import Cookies
 from app.auth.keyring import Keyring
+from app.auth.limits import Limits
+from app.auth.session_hub import SessionHub
+from app.auth.session_list import SessionList
 from app.auth.sign_in import Auth
+from app.auth.signals import Signals
 from app.health import Health
 from app.services.credentials import ServiceCredentials
 from app.services.directory import Directory
@@ -36,3 +41,8 @@ class Kaimen:
     introspection: Introspection
     directory: Directory
     lending: TokenLending
+    limits: Limits
+    cookies: Cookies
+    session_list: SessionList
+    session_hub: SessionHub
+    signals: Signals

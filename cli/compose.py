@@ -8,10 +8,15 @@ from app.accounts.bindings import Bindings
 from app.accounts.credentials import Credentials
 from app.accounts.privacy import Privacy
 from app.apps import Apps
+from app.auth.cookies import Cookies
 from app.auth.exchange import CodeExchange
 from app.auth.keyring import KEEP_MS, open_keyring
+from app.auth.limits import Limits
 from app.auth.revocation import Revocations
+from app.auth.session_hub import SessionHub
+from app.auth.session_list import SessionList
 from app.auth.sign_in import Auth
+from app.auth.signals import Signals
 from app.auth.tokens import LEEWAY_S, Tokens
 from app.crypto.passwords import Passwords
 from app.crypto.sealing import BlindIndex, Sealer
@@ -21,6 +26,7 @@ from app.services.credentials import ServiceCredentials
 from app.services.directory import Directory
 from app.services.introspection import Introspection
 from app.services.lending import TokenLending
+from app.users import common_passwords
 from app.users.open_data import OpenData
 from app.users.profile import Profiles
 from app.wechat.access_token import AccessTokens
@@ -29,6 +35,7 @@ from app.wechat.elsewhere import TokensElsewhere
 from core.clock import Clock
 from core.observe.logs import get_logger
 from core.settings import Settings
+from models.cookie_checks import CookieChecks
 from models.db import open_database
 from models.kv import open_kv
 
@@ -65,10 +72,20 @@ async def open_kaimen(settings: Settings, clock: Clock) -> AsyncIterator[Kaimen]
         revocations = Revocations(database, clock, keep_s=settings.access_ttl_s + 2 * LEEWAY_S)
         await revocations.start()
         stack.push_async_callback(revocations.stop)
+        session_hub = SessionHub()
+        signals = Signals(kv, revocations, session_hub)
+        signals.start()
+        stack.push_async_callback(signals.stop)
+        limits = Limits(kv, clock, settings.limits, on=settings.rate_limits == "on")
+        stack.push_async_callback(limits.close)
+        cookies = Cookies(keyring, tokens, CookieChecks(database), revocations, clock, ttl_s=settings.refresh_ttl_s)
+        stack.push_async_callback(cookies.close)
+        common_passwords.load()
 
         apps = Apps(settings.apps)
         open_data = OpenData(database, sealer, apps, clock)
         profiles = Profiles(database, clock, sealer, index, apps, open_data, wechat, access_tokens)
+        profiles.on_update = signals.user_updated
         exchange = CodeExchange(kv, database, clock, patience_s=settings.wx_budget_s + EXCHANGE_SLACK_S)
         passwords = Passwords()
         auth = Auth(
@@ -84,6 +101,7 @@ async def open_kaimen(settings: Settings, clock: Clock) -> AsyncIterator[Kaimen]
             exchange,
             wechat,
             profiles,
+            limits,
         )
         stack.push_async_callback(auth.close)
         service_credentials = ServiceCredentials(database, kv, clock, sealer)
@@ -96,13 +114,18 @@ async def open_kaimen(settings: Settings, clock: Clock) -> AsyncIterator[Kaimen]
             profiles,
             open_data,
             Health(database, kv),
-            Bindings(database, clock, sealer, index, apps, wechat, revocations, profiles),
-            Credentials(database, clock, sealer, passwords, revocations),
-            Privacy(database, clock, sealer, index, revocations),
-            service_credentials,
-            Introspection(database, clock, auth, tokens),
-            Directory(settings, database, clock, sealer, index, revocations),
-            TokenLending(apps, wechat, access_tokens),
+            bindings=Bindings(database, clock, sealer, index, apps, wechat, revocations, profiles),
+            credentials=Credentials(database, clock, sealer, passwords, revocations),
+            privacy=Privacy(database, clock, sealer, index, revocations),
+            service_credentials=service_credentials,
+            introspection=Introspection(database, clock, auth, tokens),
+            directory=Directory(settings, database, clock, sealer, index, revocations),
+            lending=TokenLending(apps, wechat, access_tokens),
+            limits=limits,
+            cookies=cookies,
+            session_list=SessionList(database, revocations, clock),
+            session_hub=session_hub,
+            signals=signals,
         )
 
 

@@ -78,3 +78,5 @@ def start_logs(settings: Settings) -> None:
     set_up_logs(settings.log_level, settings.log_format)
     for name in unknown_settings():
         get_logger().warning("unknown setting ignored", name=name)
+    if settings.rate_limits == "off":
+        get_logger().warning("all limits are off", setting="KAIMEN_RATE_LIMITS")

@@ -130,6 +130,7 @@ async def serving(settings: Settings, sockets: list[socket.socket]) -> AsyncIter
         finally:
             kaimen.health.stopping = True
             server.stop()
+            kaimen.session_hub.close()
             await kaimen.health.wait_idle(DRAIN_S)
             await server.close_all_connections()
 

@@ -7,6 +7,7 @@ Read, the earlier winning: environment (``KAIMEN_PORT``), secret files (``KAIMEN
 import base64
 import binascii
 import ipaddress
+import json
 import os
 import tomllib
 from pathlib import Path
@@ -32,9 +33,12 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from core.limits import Limit, parse_limits
+
 PREFIX = "KAIMEN_"
 TOML = Path("kaimen.toml")
 OF_SCRIPTS = {"KAIMEN_PYTHON", "KAIMEN_TEST_WORKERS"}  # for scripts/, not for us
+DEFAULT_PORTS = {"http": 80, "https": 443}
 WECHAT_API_URL = "https://api.weixin.qq.com"
 
 
@@ -122,6 +126,18 @@ class Settings(BaseSettings):
     session_max_s: int = Field(
         7776000, ge=3600, description="seconds after which a session ends however much it is used"
     )
+    max_sessions: int = Field(20, ge=1, le=1000, description="sessions a user may have; the oldest gives way")
+    rate_limits: Literal["on", "off"] = Field(
+        "on", description="`off` lifts all limits, for measuring; the log says so at the start"
+    )
+    limits: Annotated[dict[str, Limit], NoDecode] = Field(
+        {}, description='JSON object of the limits to change, such as `{"password_account": "5/900"}`; see Limits'
+    )
+    web_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="origins, separated by commas, whose pages may use cookies and read replies; "
+        "the public URL unless set",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")
     log_format: Literal["json", "console"] = Field("json", description="JSON lines, or coloured text for people")
     data_dir: Path = Field(Path("var"), description="folder for generated keys, the embedded database and lock files")
@@ -149,6 +165,16 @@ class Settings(BaseSettings):
     def _parse_proxies(cls, value: Any) -> Any:
         return [_parse_proxy(item) for item in _split(value)]
 
+    @field_validator("limits", mode="before")
+    @classmethod
+    def _parse_limits(cls, value: Any) -> Any:
+        return parse_limits(json.loads(value) if isinstance(value, str) else value)
+
+    @field_validator("web_origins", mode="before")
+    @classmethod
+    def _parse_origins(cls, value: Any) -> Any:
+        return [_parse_origin(item) for item in _split(value)]
+
     @field_validator("public_url", "wechat_api_url")
     @classmethod
     def _check_url(cls, value: str, info: ValidationInfo) -> str:
@@ -158,6 +184,16 @@ class Settings(BaseSettings):
         ):
             raise ValueError("must be http(s)://host[:port] without a path")
         return value.rstrip("/")
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Origins whose pages are believed to be ours."""
+        return self.web_origins or tuple(_parse_origin(url) for url in [self.public_url] if url)
+
+    @property
+    def is_https(self) -> bool:
+        """Whether clients reach us over TLS."""
+        return self.public_url.startswith("https://")
 
     def app(self, appid: str) -> App | None:
         """The configured app of that appid."""
@@ -284,6 +320,8 @@ def _production_faults(settings: Settings) -> list[str]:
         faults.append(f"{PREFIX}PUBLIC_URL: must be https in production")
     if not settings.wechat_api_url.startswith("https://") or _is_loopback(settings.wechat_api_url):
         faults.append(f"{PREFIX}WECHAT_API_URL: must be https and not on this machine in production")
+    if any(not origin.startswith("https://") for origin in settings.origins):
+        faults.append(f"{PREFIX}WEB_ORIGINS: must be https in production")
     if not settings.apps:
         faults.append(f"{PREFIX}APPS: is required")
     for app in settings.apps:
@@ -317,6 +355,20 @@ def _parse_proxy(item: str) -> str:
         return item if item == "unix" else str(ipaddress.ip_network(item))
     except ValueError:
         raise ValueError("must be addresses, networks or unix") from None
+
+
+def _parse_origin(item: str) -> str:
+    """RFC 6454 §6.2: scheme and host in lower case, the port only if it is not the scheme's own."""
+    try:
+        parts = urlsplit(item)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise ValueError("must be origins, such as https://www.example.com") from None
+    extra = parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc
+    if parts.scheme not in {"http", "https"} or not host or extra:
+        raise ValueError("must be origins, such as https://www.example.com")
+    named = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{named}" + (f":{port}" if port and port != DEFAULT_PORTS[parts.scheme] else "")
 
 
 def _parse_master_key(item: Any) -> tuple[str, str]:

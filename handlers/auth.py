@@ -33,8 +33,11 @@ class AuthHandler(ApiHandler):
         action = ACTIONS.get(name) if isinstance(name, str) else None
         if action is None:
             raise AppError(Code.INVALID_REQUEST, field="action")
-        command = parse_command(action.model, body)
-        self.reply(await action.run(self.kaimen.auth, command, self.client))
+        command: Any = parse_command(action.model, body)
+        if command.cookie:
+            self.browsers.check_origin(self.request.headers)
+        data = await action.run(self.kaimen.auth, command, self.client)
+        self.reply(await self.sign_in_browser(data) if command.cookie else data)
 
 
 class LogoutHandler(ApiHandler):
@@ -44,4 +47,5 @@ class LogoutHandler(ApiHandler):
         """Ends the session of the token, or all."""
         claims = await self.authenticate()
         await self.kaimen.auth.logout(claims, parse_command(Logout, self.json()))
+        self.forget_browser()
         self.reply({})

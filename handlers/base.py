@@ -14,6 +14,7 @@ from app.auth.tokens import Claims
 from app.kaimen import Kaimen
 from core.errors import CRITICAL, AppError, Code
 from core.observe.logs import frames_of, get_logger
+from handlers.browser import PREFLIGHT_HEADERS, SAFE, Browsers
 from handlers.client import client_of
 from handlers.strict_json import parse_json_object
 
@@ -24,19 +25,12 @@ HEADER_BYTES_MAX = 16 * 1024
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 JSON = "application/json; charset=utf-8"
 VERBS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-HEADERS = {
-    "Content-Type": JSON,
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+encode_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 BY_STATUS = {404: Code.NOT_FOUND, 405: Code.METHOD_NOT_ALLOWED}
 
 
-@stream_request_body
-class ApiHandler(RequestHandler):
-    """A handler of the contract: ``json()`` in, ``reply(data)`` out."""
+class Envelope(RequestHandler):
+    """What replies look like, and who is calling; for HTTP and WebSocket alike."""
 
     request_id: str = ""
     claims: Claims | None = None
@@ -54,68 +48,39 @@ class ApiHandler(RequestHandler):
         """Who calls."""
         return client_of(self.request, self.kaimen.settings.trusted_proxies)
 
-    def initialize(self) -> None:
-        """Counted as under way until it is finished or its client is gone."""
-        self._body = bytearray()
-        self._too_large = False
-        self.kaimen.health.begin(self)
+    @property
+    def browsers(self) -> Browsers:
+        """The rules for browsers."""
+        rules: Browsers = self.application.settings["browsers"]
+        return rules
 
-    def on_finish(self) -> None:
-        """No longer under way."""
-        self.kaimen.health.end(self)
-
-    def on_connection_close(self) -> None:
-        """Nobody waits for the reply any more."""
-        super().on_connection_close()  # which ends the wait for the rest of the body
-        self._body.clear()
-        self.kaimen.health.end(self)
+    @property
+    def cookie(self) -> str | None:
+        """The value of the session cookie, if one came."""
+        return self.get_cookie(self.browsers.cookie_name) if "Cookie" in self.request.headers else None
 
     def set_default_headers(self) -> None:
         """Headers of every reply; tokens are never cached."""
         del self._headers["Server"]
-        for name, value in HEADERS.items():
+        self._headers["Content-Type"] = JSON
+        for name, value in self.browsers.headers.items():
             self._headers[name] = value
+        origin = self.request.headers.get("Origin")
+        if origin is not None:
+            for name, value in self.browsers.cors_headers(origin).items():
+                self._headers[name] = value
         self._headers["X-Request-Id"] = self.request_id = self.request_id or self._find_request_id()
 
-    def prepare(self) -> None:
-        """Refuses a body that says it is too large before reading it."""
-        length = self.request.headers.get("Content-Length", "0")
-        sizes = [len(value) for _, value in self.request.headers.get_all()]
-        if not CONTENT_LENGTH.fullmatch(length) or len(sizes) > HEADERS_MAX or sum(sizes) > HEADER_BYTES_MAX:
-            raise AppError(Code.INVALID_REQUEST, cause="headers", field="headers")
-        if int(length) > BODY_MAX:
-            raise AppError(Code.BODY_TOO_LARGE)
-
-    def data_received(self, chunk: bytes) -> None:
-        """Collects the body, and forgets it when it grows too large."""
-        self._too_large = self._too_large or len(self._body) + len(chunk) > BODY_MAX
-        if not self._too_large:
-            self._body += chunk
-
-    def json(self) -> dict[str, Any]:
-        """The request's JSON object; nothing at all counts as ``{}``. Raises 4000, 4130, 4150."""
-        body = self.raw_body()
-        return parse_json_object(body) if body and self.must_be("application/json") else {}
-
-    def raw_body(self) -> bytes:
-        """The body as it came; raises 4130."""
-        if self._too_large:
-            raise AppError(Code.BODY_TOO_LARGE)
-        return bytes(self._body)
-
-    def must_be(self, media_type: str) -> bool:
-        """True, or raises 4150."""
-        given = self.request.headers.get("Content-Type", "").split(";", 1)[0].strip().lower()
-        if given != media_type:
-            raise AppError(Code.UNSUPPORTED_MEDIA_TYPE, expected=media_type)
-        return True
-
-    async def authenticate(self) -> Claims:
-        """The claims of the bearer token; raises 4010, 4011, 4015."""
-        scheme, _, token = self.request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
-            raise AppError(Code.UNAUTHENTICATED, cause="no bearer token")
-        self.claims = await self.kaimen.auth.authenticate(token)
+    async def authenticate_by_cookie(self, value: str) -> Claims:
+        """Whose cookie it is; renews it when it is due, takes it away when it is over. Raises 4010, 4015, 4034."""
+        try:
+            self.claims, renewed = await self.kaimen.cookies.read(value)
+        except AppError as error:
+            if error.code.value.status == 401:
+                self.browsers.clear_cookies(self)
+            raise
+        if renewed:
+            self.browsers.set_cookies(self, renewed)
         return self.claims
 
     def reply(self, data: Any) -> None:
@@ -143,7 +108,7 @@ class ApiHandler(RequestHandler):
         """No ETag: nothing here is cached."""
 
     def _write_json(self, body: dict[str, Any]) -> None:
-        self.finish(_encode(body).encode())
+        self.finish(encode_json(body).encode())
 
     def _set_error_headers(self, failure: AppError) -> None:
         if failure.retry_after_s is not None:
@@ -169,6 +134,110 @@ class ApiHandler(RequestHandler):
     def _find_request_id(self) -> str:
         given = self.request.headers.get("X-Request-Id", "")
         return given if REQUEST_ID.fullmatch(given) else self.kaimen.clock.new_id()
+
+
+@stream_request_body
+class ApiHandler(Envelope):
+    """A handler of the contract: ``json()`` in, ``reply(data)`` out."""
+
+    def initialize(self) -> None:
+        """Counted as under way until it is finished or its client is gone."""
+        self._body = bytearray()
+        self._too_large = False
+        self.kaimen.health.begin(self)
+
+    def on_finish(self) -> None:
+        """No longer under way."""
+        self.kaimen.health.end(self)
+
+    def on_connection_close(self) -> None:
+        """Nobody waits for the reply any more."""
+        super().on_connection_close()  # which ends the wait for the rest of the body
+        self._body.clear()
+        self.kaimen.health.end(self)
+
+    def prepare(self) -> None:
+        """Refuses a body that says it is too large before reading it, and what another site's page sends."""
+        length = self.request.headers.get("Content-Length", "0")
+        sizes = [len(value) for _, value in self.request.headers.get_all()]
+        if not CONTENT_LENGTH.fullmatch(length) or len(sizes) > HEADERS_MAX or sum(sizes) > HEADER_BYTES_MAX:
+            raise AppError(Code.INVALID_REQUEST, cause="headers", field="headers")
+        if int(length) > BODY_MAX:
+            raise AppError(Code.BODY_TOO_LARGE)
+        self.browsers.check_not_cross_site(self.request.method, self.request.headers)
+
+    def options(self, *_path: str) -> None:
+        """The preflight of CORS (Fetch standard); raises 4032 for an origin not ours, 4050 for anything else."""
+        if "Access-Control-Request-Method" not in self.request.headers:
+            raise AppError(Code.METHOD_NOT_ALLOWED)
+        self.browsers.check_origin(self.request.headers)
+        for name, value in PREFLIGHT_HEADERS.items():
+            self.set_header(name, value)
+        self.set_status(204)
+        self.clear_header("Content-Type")
+        self.finish()
+
+    def data_received(self, chunk: bytes) -> None:
+        """Collects the body, and forgets it when it grows too large."""
+        self._too_large = self._too_large or len(self._body) + len(chunk) > BODY_MAX
+        if not self._too_large:
+            self._body += chunk
+
+    def json(self) -> dict[str, Any]:
+        """The request's JSON object; nothing at all counts as ``{}``. Raises 4000, 4130, 4150."""
+        body = self.raw_body()
+        return parse_json_object(body) if body and self.must_be("application/json") else {}
+
+    def raw_body(self) -> bytes:
+        """The body as it came; raises 4130."""
+        if self._too_large:
+            raise AppError(Code.BODY_TOO_LARGE)
+        return bytes(self._body)
+
+    def must_be(self, media_type: str) -> bool:
+        """True, or raises 4150."""
+        given = self.request.headers.get("Content-Type", "").split(";", 1)[0].strip().lower()
+        if given != media_type:
+            raise AppError(Code.UNSUPPORTED_MEDIA_TYPE, expected=media_type)
+        return True
+
+    async def authenticate(self) -> Claims:
+        """Who calls, by bearer token or cookie; raises 4010, 4011, 4015, and under a cookie 4032, 4033."""
+        if "Authorization" not in self.request.headers and self.cookie:
+            return await self._authenticate_page(self.cookie)
+        scheme, _, token = self.request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise AppError(Code.UNAUTHENTICATED, cause="no bearer token")
+        self.claims = await self.kaimen.auth.authenticate(token)
+        return self.claims
+
+    async def _authenticate_page(self, cookie: str) -> Claims:
+        """What changes something must come from a page of ours, and show that the page could read its cookies."""
+        is_unsafe = self.request.method not in SAFE
+        if is_unsafe:
+            self.browsers.check_origin(self.request.headers)
+        claims = await self.authenticate_by_cookie(cookie)
+        if is_unsafe:
+            self.check_xsrf(claims)
+        return claims
+
+    def check_xsrf(self, claims: Claims) -> None:
+        """Raises 4033 unless ``X-XSRFToken`` is that of the session."""
+        self.kaimen.cookies.check_xsrf(claims.sid, self.request.headers.get("X-XSRFToken", ""))
+
+    async def sign_in_browser(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Turns the tokens of a sign-in into cookies; the session of a cookie that was there before ends."""
+        cookie, kept = self.kaimen.cookies.instead_of_tokens(data)
+        previous = self.kaimen.cookies.session_of(self.cookie or "")
+        if previous and previous != data["sessionId"]:
+            await self.kaimen.auth.replace(previous)
+        self.browsers.set_cookies(self, cookie)
+        return kept
+
+    def forget_browser(self) -> None:
+        """Takes the cookies away, if one came."""
+        if self.cookie:
+            self.browsers.clear_cookies(self)
 
 
 class NotFoundHandler(ApiHandler):

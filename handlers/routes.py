@@ -9,8 +9,11 @@ from app.kaimen import Kaimen
 from handlers.account import AccountHandler, BindHandler, ConsentHandler, ExportHandler, PasswordHandler
 from handlers.auth import AuthHandler, LogoutHandler
 from handlers.base import NotFoundHandler, log_request
+from handlers.browser import Browsers
 from handlers.health import HealthHandler, ReadyHandler
 from handlers.service import AccessTokenHandler, IntrospectHandler, LookupHandler, UserHandler
+from handlers.session_ws import SessionSocket
+from handlers.sessions import SessionHandler, SessionsHandler
 from handlers.token import JwksHandler, MetadataHandler, VerifyHandler
 from handlers.user import DecryptHandler, InfoHandler, PhoneHandler
 
@@ -25,6 +28,9 @@ ROUTES: list[tuple[str, type[RequestHandler]]] = [
     ("/api/user/password", PasswordHandler),
     ("/api/user/consent", ConsentHandler),
     ("/api/user/export", ExportHandler),
+    ("/api/sessions", SessionsHandler),
+    ("/api/sessions/{id}", SessionHandler),
+    ("/api/session/ws", SessionSocket),
     ("/api/token/verify", VerifyHandler),
     ("/api/token/introspect", IntrospectHandler),
     ("/api/service/users/lookup", LookupHandler),
@@ -53,14 +59,15 @@ def make_application(kaimen: Kaimen) -> Application:
     return Application(
         table,
         kaimen=kaimen,
+        browsers=Browsers(kaimen.settings),
         default_handler_class=NotFoundHandler,
         log_function=log_request,
     )
 
 
 def _pattern(path: str) -> str:
-    """``{name}`` is one segment of the path, handed to the handler in order."""
-    return re.sub(r"\{\w+\}", "([^/]+)", path.replace(".", r"\."))
+    """``{name}`` in a path of the table stands for one segment, given to the handler."""
+    return re.sub(r"\{\w+\}", "([^/]{1,64})", path.replace(".", r"\."))
 
 
 def make_server(application: Application) -> HTTPServer:

@@ -6,6 +6,7 @@ twice); after a failure the door stays shut for a moment so that no request wait
 """
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ LUA = Path(__file__).parent / "lua"
 COMMAND_TIMEOUT_S = 0.2
 SHUT_S = 0.5
 SWEEP_S = 10.0
+LISTEN_S = 10.0  # of silence, after which a subscription asks whether the other side still lives
 
 
 class Kv:
@@ -50,6 +52,20 @@ class Kv:
         if source is None:
             source = self._scripts[name] = (LUA / f"{name}.lua").read_text()
         return await self.run("EVAL", source, len(keys), *keys, *args)
+
+    async def listen(self, *channels: str) -> AsyncIterator[tuple[str, str]]:
+        """(channel, message) as they are published, ``("", "")`` once when the subscription stands; ends with 5002.
+
+        Pub/sub is at most once: what was published while nobody listened is gone.
+        """
+        try:
+            async with self._client.pubsub() as pubsub:
+                await pubsub.subscribe(*channels)
+                yield "", ""
+                async for message in _messages(pubsub):
+                    yield message
+        except (redis.exceptions.RedisError, OSError, TimeoutError) as error:
+            raise AppError(Code.CACHE_UNAVAILABLE, cause=f"redis: {error!r}") from error
 
     async def ping(self) -> None:
         """Raises 5002 unless Redis answers now."""
@@ -82,6 +98,19 @@ class MemoryKv(Kv):
             self._sweep_at = self._clock.monotonic() + SWEEP_S
             await self._client.dbsize()
         return await super()._send(commands)
+
+
+async def _messages(pubsub: Any) -> AsyncIterator[tuple[str, str]]:
+    silent = False
+    while True:
+        message = await pubsub.get_message(timeout=LISTEN_S)
+        if message is None:
+            if silent:
+                raise TimeoutError("the subscription is silent")
+            await pubsub.ping()
+        elif message["type"] == "message":
+            yield message["channel"], message["data"]
+        silent = message is None
 
 
 def open_kv(url: str, clock: Clock) -> Kv:

@@ -11,18 +11,22 @@ COLUMNS = (
     "id, user_id, appid, openid, generation, refresh_key, auth_method, auth_at, created_at, rotated_at, expires_at, "
     "ends_at, device, address"
 )
-SELECT = f"SELECT {COLUMNS}, ended_at FROM sessions"
+SELECT = f"SELECT {COLUMNS}, ended_at, seen_at FROM sessions"
 INSERT = f"INSERT INTO sessions ({COLUMNS}) VALUES "
 END = "UPDATE sessions SET ended_at = %s, end_reason = %s WHERE id IN ({ids}) AND ended_at IS NULL"
 SELECT_OPEN = "SELECT id FROM sessions WHERE user_id = %s AND ended_at IS NULL"
-SELECT_FEED = "SELECT session_id, revoked_at, moved_to FROM revocations WHERE revoked_at >= %s"
-SELECT_REVOCATION = "SELECT revoked_at, moved_to FROM revocations WHERE session_id = %s"
-INSERT_FEED = "INSERT INTO revocations (session_id, revoked_at, moved_to) VALUES "
+SELECT_FEED = "SELECT session_id, revoked_at, moved_to, reason FROM revocations WHERE revoked_at >= %s"
+SELECT_REVOCATION = "SELECT revoked_at, moved_to, reason FROM revocations WHERE session_id = %s"
+INSERT_FEED = "INSERT INTO revocations (session_id, revoked_at, moved_to, reason) VALUES "
+FEED_AGAIN = "revoked_at = NEW(revoked_at), moved_to = NEW(moved_to), reason = NEW(reason)"
 
 
 @dataclass(slots=True)
 class Session:
-    """A row of ``sessions``; times in ms. ``appid`` and ``openid`` are those it was opened with, if any."""
+    """A row of ``sessions``; times in ms. ``appid`` and ``openid`` are those it was opened with, if any.
+
+    ``rotated_at`` is the last rotation of its refresh token, ``seen_at`` the last check of its cookie (0: never).
+    """
 
     id: str
     user_id: str
@@ -39,6 +43,7 @@ class Session:
     device: str
     address: str
     ended_at: int | None = None
+    seen_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,7 @@ class Revocation:
 
     at: int
     moved_to: str | None = None
+    reason: str = ""
 
 
 async def insert_sessions(tx: Tx, sessions: Sequence[Session]) -> None:
@@ -105,17 +111,45 @@ async def end_within(tx: Tx, user: users.User, ids: Sequence[str] | None, reason
     return ending
 
 
-async def feed(tx: Tx, ids: Sequence[str], at: int, moved_to: str | None = None) -> None:
+async def find_open_sessions(database: Database, user_id: str, at: int) -> list[Session]:
+    """The user's sessions that can be used at ``at`` (ms), the newest first."""
+    where = "WHERE user_id = %s AND ended_at IS NULL AND expires_at > %s ORDER BY id DESC"
+    return [_session(row) for row in await database.fetch(f"{SELECT} {where}", [user_id, at])]
+
+
+async def find_open_ids(tx: Tx, user_ids: Sequence[str], at: int) -> dict[str, list[str]]:
+    """User id → ids of the sessions that can be used at ``at`` (ms), the oldest first (ids ascend in time)."""
+    found: dict[str, list[str]] = {}
+    if user_ids:
+        where = f"WHERE user_id IN ({marks(len(user_ids))}) AND ended_at IS NULL AND expires_at > %s ORDER BY id"
+        for user_id, session_id in await tx.fetch(f"SELECT user_id, id FROM sessions {where}", [*user_ids, at]):
+            found.setdefault(user_id, []).append(session_id)
+    return found
+
+
+async def mark_ended(tx: Tx, ids: Sequence[str], reason: str, at: int) -> None:
+    """Ends sessions and puts them into the feed; the caller holds their users' locks and tells of it."""
+    await tx.execute(END.format(ids=marks(len(ids))), [at, reason, *ids])
+    await feed(tx, ids, at, reason=reason)
+
+
+async def touch_sessions(tx: Tx, ids: Sequence[str], at: int, expires_at: int) -> None:
+    """Notes a use at ``at`` without a rotation; the session lives until ``expires_at`` (ms), or its ``ends_at``."""
+    sets = "seen_at = %s, expires_at = CASE WHEN ends_at < %s THEN ends_at ELSE %s END"
+    await tx.execute(f"UPDATE sessions SET {sets} WHERE id IN ({marks(len(ids))})", [at, expires_at, expires_at, *ids])
+
+
+async def feed(tx: Tx, ids: Sequence[str], at: int, moved_to: str | None = None, reason: str = "") -> None:
     """Tells every process that these sessions have ended, or whose they are now."""
     if ids:
-        lists, args = rows_of((session_id, at, moved_to) for session_id in sorted(ids))
-        update = tx.dialect.upsert("session_id", "revoked_at = NEW(revoked_at), moved_to = NEW(moved_to)")
+        lists, args = rows_of((session_id, at, moved_to, reason) for session_id in sorted(ids))
+        update = tx.dialect.upsert("session_id", FEED_AGAIN)
         await tx.execute(INSERT_FEED + lists + update, args)
 
 
 async def find_revoked(database: Database, since: int) -> dict[str, Revocation]:
     """The feed: session id → what happened to it, from ``since`` (ms) on."""
-    return {row[0]: Revocation(row[1], row[2]) for row in await database.fetch(SELECT_FEED, [since])}
+    return {row[0]: Revocation(*row[1:]) for row in await database.fetch(SELECT_FEED, [since])}
 
 
 async def find_revocation(database: Database, session_id: str) -> Revocation | None:
@@ -125,8 +159,7 @@ async def find_revocation(database: Database, session_id: str) -> Revocation | N
 
 
 async def _end(tx: Tx, user: users.User, ids: list[str], reason: str, at: int) -> None:
-    await tx.execute(END.format(ids=marks(len(ids))), [at, reason, *ids])
-    await feed(tx, ids, at)
+    await mark_ended(tx, ids, reason, at)
     events = [
         outbox.Event(user.id, user.seq + number, "session.revoked", {"sessionId": one, "reason": reason}, at)
         for number, one in enumerate(ids, start=1)

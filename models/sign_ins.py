@@ -24,6 +24,7 @@ from models.merges import Occasion, Reseal
 from models.sessions import Session
 from models.users import User
 
+KNOWN_DEVICES = 16
 LINGER_S = 0.004  # a login waits for WeChat longer than this; it halves what a commit costs each
 
 
@@ -40,7 +41,8 @@ class SignIn:
     """One proven sign-in. ``session`` is complete but for its user; ``new_user_id`` names the user if one is made.
 
     Exactly one of: ``identity`` and/or ``account`` (with ``user_id`` None), or ``user_id`` with the
-    ``password_hash`` that was verified, so that a password changed meanwhile no longer counts.
+    ``password_hash`` that was verified, so that a password changed meanwhile no longer counts. ``device_mark`` is
+    a short hash of the device it came from.
     """
 
     session: Session
@@ -51,6 +53,7 @@ class SignIn:
     password_hash: str | None = None
     may_exist: bool = True
     may_create: bool = True
+    device_mark: str = ""
 
     @property
     def at(self) -> int:
@@ -60,19 +63,21 @@ class SignIn:
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """What a sign-in led to."""
+    """What a sign-in led to; ``ended`` are older sessions that gave way to it."""
 
     user: User
     session: Session
     is_new_user: bool
+    ended: tuple[str, ...] = ()
 
 
 class SignIns:
     """``await write(sign_in)``; raises 4034, 4041, 4090, 4091 and 5001."""
 
-    def __init__(self, database: Database, reseal: Reseal) -> None:
+    def __init__(self, database: Database, reseal: Reseal, max_sessions: int) -> None:
         self._database = database
         self._reseal = reseal
+        self._max_sessions = max_sessions
         self._batcher: Batcher[SignIn, SignedIn] = Batcher(self._commit, max_items=64, linger_s=LINGER_S)
 
     async def write(self, sign_in: SignIn) -> SignedIn:
@@ -85,7 +90,7 @@ class SignIns:
 
     async def _commit(self, items: list[SignIn]) -> Sequence[SignedIn | Exception]:
         try:
-            return await self._database.run(lambda tx: _Writing(tx, items, self._reseal).run())
+            return await self._database.run(lambda tx: _Writing(tx, items, self._reseal, self._max_sessions).run())
         except (AppError, DuplicateKey):
             raise
         except Exception as error:
@@ -97,8 +102,12 @@ class SignIns:
 class _Writing:
     """One transaction over a batch; made anew when the transaction is retried."""
 
-    def __init__(self, tx: Tx, items: list[SignIn], reseal: Reseal) -> None:
+    def __init__(self, tx: Tx, items: list[SignIn], reseal: Reseal, max_sessions: int) -> None:
         self._tx = tx
+        self._max_sessions = max_sessions
+        self._open_ids: dict[str, list[str]] = {}
+        self._ended: list[str] = []
+        self._moved: dict[str, User] = {}
         self._items = items
         self._reseal = reseal
         self._results: dict[int, SignedIn | Exception] = {}
@@ -117,6 +126,8 @@ class _Writing:
         """Reads, decides, writes."""
         await self._read()
         await self._merge()
+        at = min(item.at for item in self._items)
+        self._open_ids = await sessions.find_open_ids(self._tx, list(self._users), at)
         for index in sorted(range(len(self._items)), key=self._has_no_unionid):
             try:
                 self._results[index] = self._sign_in(self._items[index])
@@ -170,7 +181,7 @@ class _Writing:
         self._check(item, user)
         self._bind(item, user)
         session = self._open(item, user, is_new)
-        return SignedIn(user, session, is_new)
+        return SignedIn(user, session, is_new, self._make_room(user, session))
 
     def _find(self, item: SignIn) -> User | None:
         if item.user_id:
@@ -238,8 +249,29 @@ class _Writing:
         session.user_id = user.id
         user.last_login_at = item.at
         data = {"sessionId": session.id, "method": session.auth_method, "appid": session.appid, "isNewUser": is_new}
-        self._tell(user, "session.created", data, item.at)
+        self._tell(user, "session.created", {**data, "newDevice": self._is_new_device(item, user, is_new)}, item.at)
         return session
+
+    def _is_new_device(self, item: SignIn, user: User, is_new: bool) -> bool:
+        """Whether a known user was never seen on this device; from now on it is known."""
+        known = user.devices.split()
+        if not item.device_mark or item.device_mark in known:
+            return False
+        user.devices = " ".join([*known, item.device_mark][-KNOWN_DEVICES:])
+        if user.id not in self._new:
+            self._moved[user.id] = user
+        return not is_new
+
+    def _make_room(self, user: User, session: Session) -> tuple[str, ...]:
+        """The oldest sessions beyond the cap give way."""
+        opened = self._open_ids.setdefault(user.id, [])
+        opened.append(session.id)
+        excess = opened[: -self._max_sessions]
+        del opened[: -self._max_sessions]
+        for one in excess:
+            self._tell(user, "session.revoked", {"sessionId": one, "reason": "too_many"}, session.created_at)
+        self._ended += excess
+        return tuple(excess)
 
     def _tell(self, user: User, event: str, data: dict[str, Any], at: int) -> None:
         user.seq += 1
@@ -256,6 +288,9 @@ class _Writing:
         await identities.keep_session_keys(self._tx, list(self._known_identities.values()))
         await identities.insert_unionids(self._tx, self._new_unionids)
         await sessions.insert_sessions(self._tx, opened)
+        if self._ended:
+            await sessions.mark_ended(self._tx, self._ended, "too_many", opened[-1].created_at)
+        await users.keep_devices(self._tx, list(self._moved.values()))
         for count in set(self._counts.values()):
             ids = [user_id for user_id, events in self._counts.items() if events == count]
             await users.touch_users(self._tx, ids, count, opened[-1].created_at)

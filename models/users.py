@@ -11,12 +11,12 @@ from models.db import Conflict, Database, DuplicateKey, Row, Tx, marks, rows_of,
 
 COLUMNS = (
     "id, username, password_hash, nickname, avatar_url, phone_sealed, email, roles, disabled_at, seq, created_at, "
-    "last_login_at, merged_into"
+    "last_login_at, merged_into, devices"
 )
 SELECT = f"SELECT {COLUMNS} FROM users"
 INSERT = (
     "INSERT INTO users (id, username, username_key, password_hash, password_changed_at, seq, created_at, updated_at, "
-    "last_login_at) VALUES "
+    "last_login_at, devices) VALUES "
 )
 COLUMNS_OF = {
     "nickname": ("nickname",),
@@ -46,6 +46,7 @@ class User:
     created_at: int = 0
     last_login_at: int | None = None
     merged_into: str | None = None
+    devices: str = ""
 
 
 def username_key(username: str) -> str:
@@ -158,6 +159,12 @@ async def touch_users(tx: Tx, ids: Sequence[str], events: int, at: int) -> None:
     await tx.execute(sql, [at, events, *ids])
 
 
+async def keep_devices(tx: Tx, users: Sequence[User]) -> None:
+    """Writes the devices of users who were seen on another one; the caller holds their locks."""
+    for user in users:
+        await tx.execute("UPDATE users SET devices = %s WHERE id = %s", [user.devices, user.id])
+
+
 async def update_user(database: Database, user_id: str, changes: dict[str, Any], at: int) -> User:
     """Writes ``nickname``, ``avatar_url``, ``email`` (with its folded key) or ``phone`` (sealed, index), and tells
     of it (``user.updated``). Returns the user as it is now; raises 4010, 4011, and 4092 for an e-mail that is
@@ -204,4 +211,5 @@ def _insert_row(user: User) -> Row:
         user.created_at,
         user.created_at,
         user.last_login_at,
+        user.devices,
     )

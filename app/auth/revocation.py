@@ -2,13 +2,15 @@
 
 The ``revocations`` table is the feed. Each process reads it every 500 ms, by time and with overlap (a row may
 become visible after its own time), and holds what is younger than an access token can be. When the last good read
-is over a second old the database is asked; when it cannot be asked, nobody is let in (503).
+is over a second old the database is asked; when it cannot be asked, nobody is let in (503). ``app.auth.signals``
+brings word from other processes sooner; the feed stays the truth.
 
 A session that a merge moved is in the feed too, with its new user: its access tokens that name the old one have
 expired (4011), and a refresh gives one that names the new.
 """
 
 import asyncio
+from collections.abc import Callable
 
 from core.clock import Clock
 from core.errors import AppError, Code
@@ -36,6 +38,8 @@ class Revocations:
         self._read_at = 0
         self._fresh_until = 0.0
         self._task: asyncio.Task[None] | None = None
+        self.on_end: Callable[[str, str], None] = lambda _session_id, _reason: None
+        self.announce: Callable[[list[str], str], None] = lambda _ids, _reason: None
 
     async def start(self) -> None:
         """Reads the feed once and then keeps reading; raises 5001 if the first read fails."""
@@ -47,26 +51,46 @@ class Revocations:
         if self._task:
             await end_task(self._task)
 
-    def add(self, session_ids: list[str]) -> None:
+    def add(self, session_ids: list[str], reason: str = "") -> None:
+        """Sessions this process has ended (and committed): known here at once, and announced to the others."""
+        if session_ids:
+            self.hear(session_ids, reason)
+            self.announce(session_ids, reason)
+
+    def hear(self, session_ids: list[str], reason: str) -> None:
         """Known here at once, before the feed brings it."""
         now = self._clock.now_ms()
-        self._revoked.update(dict.fromkeys(session_ids, Revocation(now)))
+        for session_id in session_ids:
+            self._note(session_id, Revocation(now, None, reason))
 
     async def check(self, session_id: str, user_id: str) -> None:
         """Raises 4015 if the session was revoked, 4011 if it is another user's by now, 5001 if nobody can tell."""
+        moved_to = await self.check_ended(session_id)
+        if moved_to and moved_to != user_id:
+            raise AppError(Code.TOKEN_EXPIRED, cause="the user was merged into another")
+
+    async def check_ended(self, session_id: str) -> str | None:
+        """Raises 4015 if the session was revoked, 5001 if nobody can tell; the user it moved to, if it moved."""
         found = self._revoked.get(session_id)
         if not self.is_fresh and (found is None or found.moved_to):
             found = await sessions.find_revocation(self._database, session_id)
-        if found is None or found.moved_to == user_id:
-            return
+        if found is None:
+            return None
         if found.moved_to is None:
             raise AppError(Code.SESSION_REVOKED)
-        raise AppError(Code.TOKEN_EXPIRED, cause="the user was merged into another")
+        return found.moved_to
 
     @property
     def is_fresh(self) -> bool:
         """Whether the feed was read within the last second."""
         return self._clock.monotonic() <= self._fresh_until  # not the wall clock, which may step back
+
+    def _note(self, session_id: str, found: Revocation) -> None:
+        """A session that moved to another user may end later; one that ended stays so."""
+        known = self._revoked.get(session_id)
+        self._revoked[session_id] = found
+        if found.moved_to is None and (known is None or known.moved_to is not None):
+            self.on_end(session_id, found.reason)
 
     async def _keep_reading(self) -> None:
         while True:
@@ -80,7 +104,8 @@ class Revocations:
 
     async def _read(self, since: int) -> None:
         now, asked_at = self._clock.now_ms(), self._clock.monotonic()
-        self._revoked.update(await sessions.find_revoked(self._database, since))
+        for session_id, found in (await sessions.find_revoked(self._database, since)).items():
+            self._note(session_id, found)
         self._read_at, self._fresh_until = now, asked_at + FRESH_S
         oldest = now - self._keep_ms
         if self._revoked and min(found.at for found in self._revoked.values()) < oldest:

@@ -6,7 +6,9 @@ from typing import Any
 
 from app.accounts.proof import proven_identity
 from app.apps import Apps
+from app.auth.devices import device_mark
 from app.auth.exchange import CodeExchange
+from app.auth.limits import Limits
 from app.auth.revocation import Revocations
 from app.auth.tokens import Claims, Tokens
 from app.commands import AutoLogin, Login, Logout, OpenDataFields, Register
@@ -22,12 +24,14 @@ from core.settings import Settings
 from models import codes, sessions, users
 from models.db import Database
 from models.identities import Identity
-from models.refreshes import Refresh, Refreshes
+from models.refreshes import Refresh, Refreshed, Refreshes
 from models.sessions import Session
 from models.sign_ins import NewAccount, SignedIn, SignIn, SignIns
 from models.users import User
 
 DEVICE_MAX = 255
+BAD_CODES = {Code.INVALID_WX_CODE, Code.WX_CODE_USED, Code.WX_USER_BLOCKED}
+BAD_REFRESHES = {Code.REFRESH_INVALID, Code.REFRESH_REUSED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,7 @@ class Auth:
         exchange: CodeExchange,
         wechat: WeChatClient,
         profiles: Profiles,
+        limits: Limits,
     ) -> None:
         self._settings = settings
         self._database = database
@@ -77,46 +82,50 @@ class Auth:
         self._exchange = exchange
         self._wechat = wechat
         self._profiles = profiles
+        self._limits = limits
         self._views = UserViews(sealer)
-        self._sign_ins = SignIns(database, partial(reseal_phone, sealer))
+        self._sign_ins = SignIns(database, partial(reseal_phone, sealer), settings.max_sessions)
         self._refreshes = Refreshes(database)
 
     async def register(self, command: Register, client: Client) -> dict[str, Any]:
-        """A new user by code, by username and password, or both; raises 4001, 4002, 4090, 4091."""
-        account = await self._new_account(command)
+        """A new user by code, by username and password, or both; raises 4001, 4002, 4090, 4091, 4290."""
+        account = await self._new_account(command, client)
         if command.code is None:
             sign_in = self._sign_in(client, "password", account=account, may_exist=False)
-            grant = Grant(await self._sign_ins.write(sign_in))
+            grant = Grant(await self._write(sign_in))
             await self._enrich(grant, command, None, self._deadline())
             return self._reply(grant)
         return await self._by_code(command, client, "register", account=account, may_exist=False)
 
     async def login(self, command: Login, client: Client) -> dict[str, Any]:
-        """By code (an unknown user is registered, if the settings allow) or by password; raises 4013, 4034, 4041."""
+        """By code (an unknown user is registered, if the settings allow) or by password.
+
+        Raises 4013, 4034, 4041, 4290, 4291.
+        """
         if command.code is not None:
             return await self._by_code(command, client, "login", may_create=self._settings.auto_register)
-        user = await self._find_by_username(command.username or "")
-        stored = user.password_hash if user else None
-        if not await self._passwords.verify(stored, command.password or "") or user is None:
-            raise AppError(Code.WRONG_CREDENTIALS)
-        sign_in = self._sign_in(client, "password", user_id=user.id, password_hash=stored)
-        grant = Grant(await self._sign_ins.write(sign_in))
+        async with self._limits.password(command.username or "", client.network):
+            user = await self._find_by_password(command.username or "", command.password or "")
+        sign_in = self._sign_in(client, "password", user_id=user.id, password_hash=user.password_hash)
+        grant = Grant(await self._write(sign_in))
         await self._enrich(grant, command, None, self._deadline())
         return self._reply(grant)
 
     async def auto_login(self, command: AutoLogin, client: Client) -> dict[str, Any]:
         """A refresh token for its successor; raises 4012, and 4014 after revoking the session of a token reused."""
-        token = self._tokens.parse_refresh(command.refresh_token)
-        now, ttl_ms = self._clock.now_ms(), self._settings.refresh_ttl_s * 1000
         try:
-            done = await self._refreshes.write(Refresh(token.session_id, token.generation, token.key_id, now, ttl_ms))
+            done = await self._rotate(command.refresh_token)
         except AppError as error:
-            if error.code is Code.REFRESH_REUSED:
-                await self._end(token.session_id, "reused")
+            if error.code in BAD_REFRESHES:
+                await self._limits.count_bad_refresh(client.network)
             raise
         grant = Grant(SignedIn(done.user, done.session, is_new_user=False))
         await self._enrich(grant, command, None, self._deadline())
         return self._reply(grant)
+
+    async def replace(self, session_id: str) -> None:
+        """Ends the session of a cookie that another has taken the place of."""
+        await self._end(session_id, "replaced")
 
     async def logout(self, claims: Claims, command: Logout) -> None:
         """Ends this session, or all of the user's; refused everywhere within a second of the answer."""
@@ -126,8 +135,12 @@ class Auth:
     async def authenticate(self, token: str) -> Claims:
         """The claims of an access token that counts now; raises 4010, 4011, 4015, and 5001 if nobody can tell."""
         claims = self._tokens.verify_access(token)
-        await self._revocations.check(claims.sid, claims.sub)
+        await self.check_session(claims)
         return claims
+
+    async def check_session(self, claims: Claims) -> None:
+        """Raises 4015 if the session has ended, 4011 if it is another user's by now, 5001 if nobody can tell."""
+        await self._revocations.check(claims.sid, claims.sub)
 
     async def close(self) -> None:
         """Waits for writes under way."""
@@ -148,6 +161,7 @@ class Auth:
         app, code, deadline = self._apps.get_miniprogram(command.appid), command.code or "", self._deadline()
 
         async def exchange() -> SignedIn:
+            await self._limits.check_code(app.appid, client.network)
             session = await self._wechat.code2session(app, code, deadline)
             proven = self._sign_in(
                 client,
@@ -157,10 +171,15 @@ class Auth:
                 may_exist=may_exist,
                 may_create=may_create,
             )
-            return await self._sign_ins.write(proven)
+            return await self._write(proven)
 
         purpose = action if account is None else f"{action} {codes.code_key(app.appid, account.username.lower())}"
-        done = await self._exchange.once(app.appid, code, purpose, client.network, exchange)
+        try:
+            done = await self._exchange.once(app.appid, code, purpose, client.network, exchange)
+        except AppError as error:
+            if error.code in BAD_CODES:
+                self._limits.count_bad_code(client.network)
+            raise
         grant = Grant(done.signed_in)
         if not done.joined:
             await self._enrich(grant, command, command.phone_code, deadline)
@@ -170,11 +189,35 @@ class Auth:
         """Only what could have been registered: ``K`` of the Kelvin sign is no k."""
         return await users.find_by_username(self._database, username) if rules.is_username(username) else None
 
-    async def _new_account(self, command: Register) -> NewAccount | None:
+    async def _find_by_password(self, username: str, password: str) -> User:
+        """The same work for an unknown name as for a wrong password; raises 4013."""
+        user = await self._find_by_username(username)
+        stored = user.password_hash if user else None
+        if not await self._passwords.verify(stored, password) or user is None:
+            raise AppError(Code.WRONG_CREDENTIALS)
+        return user
+
+    async def _write(self, sign_in: SignIn) -> SignedIn:
+        signed_in = await self._sign_ins.write(sign_in)
+        self._revocations.add(list(signed_in.ended), "too_many")
+        return signed_in
+
+    async def _rotate(self, refresh_token: str) -> Refreshed:
+        token = self._tokens.parse_refresh(refresh_token)
+        now, ttl_ms = self._clock.now_ms(), self._settings.refresh_ttl_s * 1000
+        try:
+            return await self._refreshes.write(Refresh(token.session_id, token.generation, token.key_id, now, ttl_ms))
+        except AppError as error:
+            if error.code is Code.REFRESH_REUSED:
+                await self._end(token.session_id, "reused")
+            raise
+
+    async def _new_account(self, command: Register, client: Client) -> NewAccount | None:
         if command.username is None or command.password is None:
             return None
-        username = rules.check_username(command.username)
-        return NewAccount(username, await self._passwords.hash(rules.check_password(command.password)))
+        username, password = rules.check_username(command.username), rules.check_password(command.password)
+        await self._limits.count_registration(client.network)
+        return NewAccount(username, await self._passwords.hash(password))
 
     async def _enrich(self, grant: Grant, command: OpenDataFields, phone_code: str | None, deadline: Deadline) -> None:
         """Profile and phone that came along: the login holds even if one of them fails."""
@@ -209,7 +252,8 @@ class Auth:
             device=client.device[:DEVICE_MAX],
             address=client.address,
         )
-        return SignIn(session, self._clock.new_id(), identity, **how)
+        mark = device_mark(client.device, client.address)
+        return SignIn(session, self._clock.new_id(), identity, device_mark=mark, **how)
 
     def _reply(self, grant: Grant) -> dict[str, Any]:
         user, session = grant.signed_in.user, grant.signed_in.session
@@ -237,7 +281,7 @@ class Auth:
 
     async def _end_of(self, user_id: str, ids: list[str] | None, reason: str) -> None:
         ended = await sessions.end_sessions(self._database, user_id, ids, reason, self._clock.now_ms())
-        self._revocations.add(ended)
+        self._revocations.add(ended, reason)
 
 
 def _claims(signed_in: SignedIn) -> Claims:

@@ -184,5 +184,10 @@ def _check_begun(payload: dict[str, Any], now_s: int) -> None:
 
 
 def _mac(secret: bytes, session_id: str, generation: int) -> str:
-    digest = hmac.digest(secret, f"{session_id}.{generation}".encode(), hashlib.sha256)
+    return mac_of(secret, f"{session_id}.{generation}")
+
+
+def mac_of(secret: bytes, text: str) -> str:
+    """HMAC-SHA256 as 43 URL-safe characters."""
+    digest = hmac.digest(secret, text.encode(), hashlib.sha256)
     return base64.urlsafe_b64encode(digest)[:43].decode()

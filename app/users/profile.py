@@ -1,6 +1,6 @@
 """The user's own data: read, changed, filled from WeChat."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from app.apps import Apps
@@ -48,6 +48,7 @@ class Profiles:
         self._wechat = wechat
         self._access_tokens = access_tokens
         self._views = UserViews(sealer)
+        self.on_update: Callable[[str], None] = lambda _user_id: None
         self._reads: Batcher[str, Profile | None] = Batcher(self._read, max_items=128, lanes=2)
 
     async def get(self, user_id: str) -> dict[str, Any]:
@@ -102,7 +103,9 @@ class Profiles:
         return await self._write(opened.user_id, self._changes_in(opened.user_id, opened.data))
 
     async def _write(self, user_id: str, changes: dict[str, Any]) -> User:
-        return await users.update_user(self._database, user_id, changes, self._clock.now_ms())
+        user = await users.update_user(self._database, user_id, changes, self._clock.now_ms())
+        self.on_update(user_id)
+        return user
 
     def _changes_in(self, user_id: str, data: dict[str, Any]) -> dict[str, Any]:
         changes: dict[str, Any] = {}

@@ -4,6 +4,7 @@ import re
 import unicodedata
 from urllib.parse import urlsplit
 
+from app.users.common_passwords import is_common
 from core.errors import AppError, Code
 
 USERNAME = re.compile(r"[A-Za-z0-9]{3,20}", re.ASCII)
@@ -30,9 +31,11 @@ def is_username(text: str) -> bool:
 
 
 def check_password(password: str) -> str:
-    """The password as sent; raises 4001 unless it has 8–128 characters of all four kinds."""
+    """The password as sent; raises 4001 unless it has 8–128 characters of all four kinds and is no common one."""
     kinds = (str.islower, str.isupper, str.isdigit, _is_special)
-    if not (8 <= len(password) <= 128 and all(any(kind(char) for char in password) for kind in kinds)):
+    if not (8 <= len(password) <= 128 and all(any(kind(char) for char in password) for kind in kinds)) or is_common(
+        password
+    ):
         raise AppError(Code.WEAK_PASSWORD)
     return password
 

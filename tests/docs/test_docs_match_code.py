@@ -10,7 +10,9 @@ import pytest
 from pydantic import SecretStr
 from tornado.web import RequestHandler
 
+from app.auth.limits import ANSWERS
 from core.errors import Code
+from core.limits import DEFAULTS
 from core.settings import PREFIX, Settings
 from handlers.base import VERBS
 from handlers.routes import ROUTES
@@ -165,3 +167,8 @@ def test_no_file_names_a_path_of_one_machine_or_a_folder_outside_the_project() -
     forbidden = [f"/{name}/".encode() for name in ("work", "root")] + [b"../" + b"shared"]
     pattern = re.compile(b"|".join(rb"(?<![\w.-])" + re.escape(word) for word in forbidden))
     assert [str(path.relative_to(ROOT)) for path in tracked_files() if pattern.search(path.read_bytes())] == []
+
+
+def test_settings_md_has_every_limit_with_its_default() -> None:
+    expected = [(f"`{name}`", f"`{limit}`", str(ANSWERS[name].value.number)) for name, limit in DEFAULTS.items()]
+    assert [(row[0], row[1], row[3]) for row in rows("docs/settings.md", r"`[a-z]+_[a-z]+`")] == expected

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from backend import PASSWORD, Backend, Store
+from backend import PASSWORD, Backend, StartBackend, Store
 from core.clock import Clock
 from models.db import open_database
 
@@ -85,7 +85,10 @@ async def test_a_user_who_was_disabled_may_not_log_in_or_refresh(backend: Backen
     assert (by_password.error, by_token.error) == ("account_disabled", "account_disabled")
 
 
-async def test_two_hundred_password_logins_at_once_leave_the_loop_free(backend: Backend) -> None:
+async def test_two_hundred_password_logins_at_once_leave_the_loop_free(
+    start_backend: StartBackend, store: Store
+) -> None:
+    backend = await start_backend(store, rate_limits="off")
     await backend.auth("register", username="alice", password=PASSWORD)
     storm = [asyncio.ensure_future(backend.auth("login", username="alice", password="x")) for _ in range(200)]
     await asyncio.sleep(0)

@@ -1,0 +1,78 @@
+"""Browsers: which origins are ours, the cookies, and the headers that keep a page from harm."""
+
+from typing import Any
+
+from tornado.web import RequestHandler
+
+from app.auth.cookies import Cookie
+from core.errors import AppError, Code
+from core.settings import Settings
+
+SAFE = {"GET", "HEAD", "OPTIONS"}
+YEAR_S = 31_536_000
+SECURITY_HEADERS = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Vary": "Origin",
+}
+CORS_HEADERS = {
+    "Access-Control-Allow-Credentials": "true",
+    "Access-Control-Expose-Headers": "X-Request-Id, Retry-After",
+}
+PREFLIGHT_HEADERS = {
+    "Access-Control-Allow-Methods": "GET, POST, PUT, PATCH, DELETE",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, X-Poll-Secret, X-Request-Id, X-XSRFToken",
+    "Access-Control-Max-Age": "600",
+}
+
+
+class Browsers:
+    """The rules for browsers, as the settings have them; one for each application."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._secure = settings.is_https
+        self._origins = frozenset(settings.origins)
+        prefix = "__Host-" if self._secure else ""
+        self.cookie_name = f"{prefix}kaimen"
+        self.xsrf_name = f"{prefix}kaimen-xsrf"
+        hsts = {"Strict-Transport-Security": f"max-age={YEAR_S}"} if self._secure else {}
+        self.headers = {**SECURITY_HEADERS, **hsts}
+
+    def is_ours(self, origin: str | None) -> bool:
+        """Whether pages of that origin may use cookies and read replies: compared exactly."""
+        return origin in self._origins
+
+    def cors_headers(self, origin: str | None) -> dict[str, str]:
+        """What lets a page of ours read the reply; nothing for any other."""
+        if origin is None or origin not in self._origins:
+            return {}
+        return {"Access-Control-Allow-Origin": origin, **CORS_HEADERS}
+
+    def check_not_cross_site(self, method: str | None, headers: Any) -> None:
+        """Raises 4032 when a browser says that a page of another site sends a request that changes something."""
+        if method not in SAFE and headers.get("Sec-Fetch-Site") == "cross-site":
+            self.check_origin(headers)
+
+    def check_origin(self, headers: Any) -> None:
+        """Raises 4032 unless the request names an origin of ours."""
+        if headers.get("Origin") not in self._origins:
+            raise AppError(Code.BAD_ORIGIN)
+
+    def set_cookies(self, handler: RequestHandler, cookie: Cookie) -> None:
+        """Both cookies, in place of whatever was there."""
+        self._set(handler, self.cookie_name, cookie.value, cookie.max_age_s, httponly=True)
+        self._set(handler, self.xsrf_name, cookie.xsrf, cookie.max_age_s, httponly=False)
+
+    def clear_cookies(self, handler: RequestHandler) -> None:
+        """The browser forgets both."""
+        self._set(handler, self.cookie_name, "", 0, httponly=True)
+        self._set(handler, self.xsrf_name, "", 0, httponly=False)
+
+    def _set(self, handler: RequestHandler, name: str, value: str, max_age_s: int, *, httponly: bool) -> None:
+        handler.set_cookie(
+            name, value, path="/", max_age=max_age_s, httponly=httponly, secure=self._secure, samesite="Lax"
+        )
