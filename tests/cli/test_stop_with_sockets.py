@@ -10,13 +10,14 @@ from tornado.websocket import websocket_connect
 from servers import free_port
 
 
-def test_sigterm_closes_open_sockets_with_going_away(tmp_path: Path) -> None:
+async def test_sigterm_closes_open_sockets_with_going_away(tmp_path: Path) -> None:
     port = free_port()
     process = Running(tmp_path, "dev", "--port", str(port), "--simulator-port", "0", "--data-dir", "data")
     try:
         process.wait_for(f"http://127.0.0.1:{port}/healthz")
-        token = post(f"http://127.0.0.1:{port}/api/auth", {"action": "login", "code": "any"})["data"]["accessToken"]
-        assert asyncio.run(heard_while_stopping(port, token, process)) == ('{"type":"READY"}', None, 1001)
+        reply = post(f"http://127.0.0.1:{port}/api/auth", {"action": "login", "code": "any"})
+        token = reply["data"]["accessToken"]
+        assert await heard_while_stopping(port, token, process) == ('{"type":"READY"}', None, 1001)
         assert process.process.wait(5) == 0
     finally:
         process.process.kill()
@@ -28,7 +29,10 @@ async def heard_while_stopping(port: int, token: str, process: Running) -> tuple
     await connection.write_message(json.dumps({"type": "AUTH", "token": token}))
     ready = await connection.read_message()
     process.process.terminate()
-    return ready, await asyncio.wait_for(connection.read_message(), 5), connection.close_code
+    last = await asyncio.wait_for(connection.read_message(), 5)
+    connection.close()
+    await asyncio.sleep(0)
+    return ready, last, connection.close_code
 
 
 def test_a_start_without_limits_says_so_in_the_log(tmp_path: Path) -> None:

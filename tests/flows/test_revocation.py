@@ -1,12 +1,15 @@
 """A session that has ended is refused everywhere within a second of the answer, whatever happens to Redis."""
 
 import asyncio
+import json
 import time
 from typing import Any
 
 import pytest
 
 from backend import Backend, StartBackend, Store
+from core.clock import Clock
+from models.db import open_database
 from servers import Redis
 
 RACES = 500
@@ -127,3 +130,16 @@ async def race(one: Backend, two: Backend, login: dict[str, Any], *, swap: bool)
         return revoked, refreshed
     revoked, refreshed = await asyncio.gather(revoke, refresh)
     return revoked, refreshed
+
+
+async def test_a_reuse_is_told_of_with_its_reason_even_between_rotations_of_one_second(
+    backend: Backend, store: Store
+) -> None:
+    login = await backend.login()
+    await end(backend, login, "reuse")
+    database = open_database(store.database_url, Clock())
+    rows = await database.fetch("SELECT data FROM outbox WHERE type = 'session.revoked'")
+    ends = await database.fetch("SELECT end_reason FROM sessions")
+    await database.close()
+    assert [json.loads(row[0]) for row in rows] == [{"sessionId": login["sessionId"], "reason": "reused"}]
+    assert [tuple(row) for row in ends] == [("reused",)]
