@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from app.auth.keyring import Keyring
 from app.auth.sign_in import Auth
 from app.health import Health
+from app.operations.trail import Trail
 from app.users.open_data import OpenData
 from app.users.profile import Profiles
 from core.clock import Clock
@@ -22,3 +23,4 @@ class Kaimen:
     profiles: Profiles
     open_data: OpenData
     health: Health
+    trail: Trail

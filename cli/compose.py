@@ -14,6 +14,8 @@ from app.crypto.passwords import Passwords
 from app.crypto.sealing import BlindIndex, Sealer
 from app.health import Health
 from app.kaimen import Kaimen
+from app.operations.retention import Pruner
+from app.operations.trail import Trail
 from app.users.open_data import OpenData
 from app.users.profile import Profiles
 from app.wechat.access_token import AccessTokens
@@ -73,7 +75,12 @@ async def open_kaimen(settings: Settings, clock: Clock) -> AsyncIterator[Kaimen]
             profiles,
         )
         stack.push_async_callback(auth.close)
-        yield Kaimen(settings, clock, keyring, auth, profiles, open_data, Health(database, kv))
+        trail = Trail(database, clock, index)
+        stack.push_async_callback(trail.close)
+        pruner = Pruner(database, clock, settings)
+        await pruner.start()
+        stack.push_async_callback(pruner.stop)
+        yield Kaimen(settings, clock, keyring, auth, profiles, open_data, Health(database, kv), trail)
 
 
 def make_sealer(settings: Settings) -> Sealer:

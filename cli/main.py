@@ -1,13 +1,20 @@
-"""``kaimen``: serve, dev, migrate."""
+"""``kaimen``: serve, dev, migrate, and the operators' commands. Help is quick: what is heavy is imported on use."""
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from core.observe.logs import get_logger, set_up_logs
-from core.settings import Settings, load_settings, unknown_settings
+from cli import users_admin  # noqa: F401 - registers its commands
+from cli.audit import audit
+from cli.prune import prune
+from cli.sessions import sessions
+from cli.stats import stats
+from cli.users import users
+
+if TYPE_CHECKING:
+    from core.settings import Settings
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -23,6 +30,8 @@ def main() -> None:
 def serve() -> None:
     """Serve with the settings as they are (for production, under a supervisor)."""
     from cli import serving
+    from core.observe.logs import get_logger
+    from core.settings import load_settings
 
     async def work() -> None:
         stopped = serving.stop_event()
@@ -31,7 +40,8 @@ def serve() -> None:
         with serving.single_process(settings):
             await serving.check_migrated(settings)
             sockets = serving.bind(settings.host, settings.port, settings.unix_socket, share=True)
-            async with serving.serving(settings, sockets):
+            async with serving.serving(settings, sockets) as kaimen:
+                await kaimen.trail.note_settings(settings)
                 get_logger().info("serving", url=settings.public_url, host=settings.host, port=settings.port)
                 await stopped.wait()
                 get_logger().info("stopping")
@@ -65,8 +75,18 @@ def migrate(status: bool, dry_run: bool) -> None:
     serving.run(lambda: migrating.run_migrate(status=status, dry_run=dry_run))
 
 
-def start_logs(settings: Settings) -> None:
+def start_logs(settings: "Settings") -> None:
     """Sets up the logs and says what looks wrong but does not stop the start."""
+    from core.observe.logs import get_logger, set_up_logs
+    from core.settings import unknown_settings
+
     set_up_logs(settings.log_level, settings.log_format)
     for name in unknown_settings():
         get_logger().warning("unknown setting ignored", name=name)
+
+
+main.add_command(users)
+main.add_command(sessions)
+main.add_command(audit)
+main.add_command(stats)
+main.add_command(prune)

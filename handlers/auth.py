@@ -34,7 +34,11 @@ class AuthHandler(ApiHandler):
         if action is None:
             raise AppError(Code.INVALID_REQUEST, field="action")
         command = parse_command(action.model, body)
-        self.reply(await action.run(self.kaimen.auth, command, self.client))
+        try:
+            self.reply(await action.run(self.kaimen.auth, command, self.client))
+        except AppError as error:
+            self.kaimen.trail.refused(str(name), error, self.client.address, self.client.device)
+            raise
 
 
 class LogoutHandler(ApiHandler):

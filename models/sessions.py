@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from models import outbox, users
+from models import audit, outbox, users
 from models.db import Database, Row, Tx, marks, rows_of, text
 
 COLUMNS = (
@@ -71,8 +71,18 @@ async def rotate_sessions(tx: Tx, sessions: Sequence[Session]) -> None:
         await tx.execute(sql, [rotated_at, expires_at, *ids])
 
 
-async def end_sessions(database: Database, user_id: str, ids: Sequence[str] | None, reason: str, at: int) -> list[str]:
-    """Ends these sessions of the user (all open ones when ``ids`` is None) and tells of it; returns those ended."""
+async def end_sessions(
+    database: Database,
+    user_id: str,
+    ids: Sequence[str] | None,
+    reason: str,
+    at: int,
+    entry: audit.Entry | None = None,
+) -> list[str]:
+    """Ends these sessions of the user (all open ones when ``ids`` is None) and tells of it; returns those ended.
+
+    ``entry`` is for the audit, and written if any was ended.
+    """
 
     async def work(tx: Tx) -> list[str]:
         user = (await users.lock_users(tx, [user_id])).get(user_id)
@@ -80,6 +90,7 @@ async def end_sessions(database: Database, user_id: str, ids: Sequence[str] | No
         ending = opened if ids is None else [one for one in opened if one in ids]
         if user and ending:
             await _end(tx, user, ending, reason, at)
+            await audit.insert_entries(tx, [entry] if entry else [])
         return ending
 
     return await database.run(work)

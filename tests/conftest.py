@@ -91,7 +91,18 @@ def quiet_logs() -> None:
     set_up_logs("error", "json")
 
 
-TABLES = ("users", "identities", "unionids", "sessions", "revocations", "outbox", "signing_keys", "audit")
+TABLES = (
+    "users",
+    "identities",
+    "unionids",
+    "sessions",
+    "revocations",
+    "outbox",
+    "signing_keys",
+    "audit",
+    "leases",
+    "notes",
+)
 
 
 async def _migrate(url: str) -> None:
