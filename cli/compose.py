@@ -23,8 +23,10 @@ from app.wechat.client import WeChatClient
 from core.clock import Clock
 from core.observe.logs import get_logger
 from core.settings import Settings
-from models.db import open_database
+from models import notes
+from models.db import Database, open_database
 from models.kv import open_kv
+from models.notes import BCRYPT_NOTE
 
 EXCHANGE_SLACK_S = 3.0  # beyond WeChat's budget: what the database may take after it
 
@@ -68,7 +70,7 @@ async def open_kaimen(settings: Settings, clock: Clock) -> AsyncIterator[Kaimen]
             sealer,
             index,
             tokens,
-            Passwords(),
+            Passwords(await find_bcrypt_cost(database)),
             revocations,
             exchange,
             wechat,
@@ -81,6 +83,11 @@ async def open_kaimen(settings: Settings, clock: Clock) -> AsyncIterator[Kaimen]
         await pruner.start()
         stack.push_async_callback(pruner.stop)
         yield Kaimen(settings, clock, keyring, auth, profiles, open_data, Health(database, kv), trail)
+
+
+async def find_bcrypt_cost(database: Database) -> int:
+    """The highest cost among imported bcrypt hashes, 0 if there were none."""
+    return int(await notes.find_note(database, BCRYPT_NOTE) or 0)
 
 
 def make_sealer(settings: Settings) -> Sealer:

@@ -9,6 +9,7 @@ import click
 from cli import users_admin  # noqa: F401 - registers its commands
 from cli.audit import audit
 from cli.prune import prune
+from cli.reseal import reseal
 from cli.sessions import sessions
 from cli.stats import stats
 from cli.users import users
@@ -90,3 +91,4 @@ main.add_command(sessions)
 main.add_command(audit)
 main.add_command(stats)
 main.add_command(prune)
+main.add_command(reseal)

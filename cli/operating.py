@@ -18,7 +18,7 @@ from cli import serving
 from cli.compose import make_sealer
 from core.clock import Clock
 from core.settings import Settings, load_settings
-from models import listing
+from models import audit, listing
 from models.db import Database
 from models.users import User
 
@@ -113,6 +113,12 @@ def actor() -> str:
     except KeyError:
         name = str(os.getuid())
     return f"cli:{name}"[:ACTOR_MAX]
+
+
+async def note(tools: Tools, action: str, detail: dict[str, Any]) -> None:
+    """An audit entry for a command that is no single transaction."""
+    entry = audit.Entry(tools.clock.now_ms(), action, actor(), detail=detail)
+    await tools.database.run(lambda tx: audit.insert_entries(tx, [entry]))
 
 
 async def get_user_id(tools: Tools, word: str) -> str:

@@ -2,6 +2,8 @@
 
 from models.db import Database, Tx
 
+SETTINGS_NOTE = "settings"  # JSON: name of a setting → keyed hash of its value
+BCRYPT_NOTE = "bcrypt_cost"  # the highest cost among imported hashes; absent when none is left
 UPSERT = "INSERT INTO notes (name, value, written_at) VALUES (%s, %s, %s)"
 
 

@@ -73,7 +73,7 @@ def _make(purpose: str, sealer: Sealer, clock: Clock) -> StoredKey:
     key_id = clock.token(96)
     secret, public_jwk = make(key_id, clock)
     now = clock.now_ms()
-    sealed = sealer.seal(secret, _context(key_id))
+    sealed = sealer.seal(secret, key_context(key_id))
     return StoredKey(key_id, purpose, 1, algorithm, sealed, public_jwk, now, now)
 
 
@@ -92,7 +92,7 @@ def _make_hmac(_key_id: str, clock: Clock) -> tuple[str, str | None]:
 
 def _unseal(key: StoredKey, sealer: Sealer) -> str:
     try:
-        return sealer.unseal(key.sealed, _context(key.id))
+        return sealer.unseal(key.sealed, key_context(key.id))
     except CannotUnseal as error:
         raise KeyringUnusable(f"signing key {key.id} ({key.purpose}): {error}; see KAIMEN_MASTER_KEYS") from error
 
@@ -104,7 +104,8 @@ def _signing_key(key: StoredKey, pem: str) -> SigningKey:
     return SigningKey(key.id, private, json.loads(key.public_jwk or "{}"))
 
 
-def _context(key_id: str) -> str:
+def key_context(key_id: str) -> str:
+    """Where a sealed signing key belongs."""
     return f"signing_keys/{key_id}"
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from app.apps import Apps
 from app.auth.exchange import CodeExchange
+from app.auth.password_check import PasswordCheck
 from app.auth.revocation import Revocations
 from app.auth.tokens import Claims, Tokens
 from app.commands import AutoLogin, Login, Logout, OpenDataFields, Register
@@ -19,7 +20,7 @@ from app.wechat.wire import Code2Session
 from core.clock import Clock, Deadline
 from core.errors import AppError, Code
 from core.settings import App, Settings
-from models import sessions, users
+from models import sessions
 from models.db import Database
 from models.identities import Identity
 from models.refreshes import Refresh, Refreshes
@@ -72,6 +73,7 @@ class Auth:
         self._index = index
         self._tokens = tokens
         self._passwords = passwords
+        self._password_check = PasswordCheck(database, passwords)
         self._revocations = revocations
         self._exchange = exchange
         self._wechat = wechat
@@ -94,11 +96,8 @@ class Auth:
         """By code (an unknown user is registered, if the settings allow) or by password; raises 4013, 4034, 4041."""
         if command.code is not None:
             return await self._by_code(command, client, "login", may_create=self._settings.auto_register)
-        user = await users.find_by_username(self._database, command.username or "")
-        stored = user.password_hash if user else None
-        if not await self._passwords.verify(stored, command.password or "") or user is None:
-            raise AppError(Code.WRONG_CREDENTIALS)
-        sign_in = self._sign_in(client, "password", user_id=user.id, password_hash=stored)
+        user = await self._password_check.get_user(command.username or "", command.password or "")
+        sign_in = self._sign_in(client, "password", user_id=user.id, password_hash=user.password_hash)
         grant = Grant(await self._sign_ins.write(sign_in))
         await self._enrich(grant, command, None, self._deadline())
         return self._reply(grant)

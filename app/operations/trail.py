@@ -18,6 +18,7 @@ from models import audit, notes
 from models.audit import Entry
 from models.batch import Batcher
 from models.db import Database, Tx
+from models.notes import SETTINGS_NOTE
 
 REFUSALS = {
     Code.WRONG_CREDENTIALS,
@@ -30,7 +31,6 @@ REFUSALS = {
 WAITING_MAX = 1000
 REPEATED_AFTER_MS = 60_000  # one entry a minute for an address whose attempts are not even looked at
 DEVICE_MAX = 255
-SETTINGS_NOTE = "settings"
 OF_ONE_PROCESS = {"host", "port", "unix_socket", "data_dir"}
 
 
