@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli import users_admin  # noqa: F401 - registers its commands
+from cli import users_admin, users_import  # noqa: F401 - register their commands
 from cli.audit import audit
 from cli.prune import prune
 from cli.reseal import reseal

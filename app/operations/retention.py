@@ -9,8 +9,9 @@ from core.clock import Clock
 from core.errors import AppError
 from core.observe.logs import get_logger
 from core.settings import Settings
-from models import leases, pruning
+from models import leases, notes, pruning, statistics
 from models.db import Database
+from models.notes import BCRYPT_NOTE
 
 DAY_MS = 86_400_000
 PERIOD_S = 3600.0
@@ -53,6 +54,7 @@ class Pruner:
         if not await self._hold():
             return None
         try:
+            await self._forget_bcrypt()
             limits = self.limits()
             return {table: await self._prune(table, limits[table], told) for table in pruning.PRUNABLE}
         finally:
@@ -79,6 +81,12 @@ class Pruner:
             if at is not None:
                 await asyncio.sleep(PAUSE_S)
         return deleted
+
+    async def _forget_bcrypt(self) -> None:
+        """When the last imported hash was replaced, unknown users need not cost bcrypt's work any more."""
+        noted = await notes.find_note(self._database, BCRYPT_NOTE)
+        if noted and not await statistics.count_bcrypt(self._database):
+            await notes.delete_note(self._database, BCRYPT_NOTE)
 
     async def _hold(self) -> bool:
         return await leases.hold_lease(self._database, LEASE, self._holder, self._clock.now_ms(), LEASE_MS)
