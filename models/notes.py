@@ -13,6 +13,12 @@ async def find_note(source: Database | Tx, name: str) -> str | None:
     return rows[0][0] if rows else None
 
 
+async def lock_note(tx: Tx, name: str) -> str | None:
+    """The same under a lock until commit, if there is one."""
+    rows = await tx.fetch(f"SELECT value FROM notes WHERE name = %s{tx.dialect.for_update}", [name])
+    return rows[0][0] if rows else None
+
+
 async def write_note(tx: Tx, name: str, value: str, at: int) -> None:
     """Writes it over what was there; ``at`` in ms."""
     tail = tx.dialect.upsert("name", "value = NEW(value), written_at = NEW(written_at)")

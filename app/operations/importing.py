@@ -129,7 +129,7 @@ class Importer:
         """Processes that start from now on do bcrypt's work for unknown users too; running ones learn by themselves."""
 
         async def work(tx: Tx) -> None:
-            before = int(await notes.find_note(tx, BCRYPT_NOTE) or 0)
+            before = int(await notes.lock_note(tx, BCRYPT_NOTE) or 0)
             await notes.write_note(tx, BCRYPT_NOTE, str(max(cost, before)), now)
 
         await self._database.run(work)

@@ -59,7 +59,7 @@ class Trail:
         now, current = self._clock.now_ms(), self._digests(settings)
 
         async def work(tx: Tx) -> list[str]:
-            before = json.loads(await notes.find_note(tx, SETTINGS_NOTE) or "null")
+            before = json.loads(await notes.lock_note(tx, SETTINGS_NOTE) or "null")
             changed = [] if before is None else _changed(before, current, settings)
             if changed:
                 await audit.insert_entries(tx, [Entry(now, "settings.changed", "system", detail={"names": changed})])
