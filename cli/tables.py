@@ -66,7 +66,7 @@ def _only(row: Row, columns: Iterable[str]) -> Row:
 
 def _csv_cells(row: Row, columns: Iterable[str]) -> list[Any]:
     values = (row.get(name) for name in columns)
-    return [json.dumps(one, ensure_ascii=False) if isinstance(one, list | dict) else one for one in values]
+    return [json.dumps(one, ensure_ascii=False) if isinstance(one, list | dict | bool) else one for one in values]
 
 
 def _csv_lines(rows: Iterable[Sequence[Any]]) -> list[str]:
@@ -87,7 +87,7 @@ def _table_lines(columns: Sequence[str], rows: Sequence[Row], *, header: bool) -
 
 def _cell(value: Any) -> str:
     """As text on one line: nothing in it can move the cursor or colour the terminal."""
-    if value is None or value == "" or value == []:
+    if value in (None, "", [], {}):
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"

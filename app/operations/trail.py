@@ -47,12 +47,14 @@ class Trail:
         self.dropped = 0
 
     def refused(self, action: str, error: AppError, address: str, device: str) -> None:
-        """Notes a sign-in that was refused; ``action`` is that of ``POST /api/auth``."""
+        """Notes a sign-in that was refused; ``action`` is that of ``POST /api/auth``.
+
+        The user is the one that was tried; who tried is not known.
+        """
         if error.code not in REFUSALS or (error.code is Code.TOO_MANY_ATTEMPTS and self._was_told(address)):
             return
         detail = {"action": action, "error": error.code.error, "device": device[:DEVICE_MAX]}
-        actor = f"user:{error.user_id}" if error.user_id else "unknown"
-        self._submit(Entry(self._clock.now_ms(), "sign_in.refused", actor, error.user_id, address, detail))
+        self._submit(Entry(self._clock.now_ms(), "sign_in.refused", "anonymous", error.user_id, address, detail))
 
     async def note_settings(self, settings: Settings) -> list[str]:
         """Compares the settings with those of the last start; an entry names what changed, never a value."""

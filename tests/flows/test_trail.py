@@ -74,7 +74,7 @@ async def test_a_stolen_refresh_token_is_told_with_the_user_it_belongs_to(backen
     database = open_database(store.database_url, Clock())
     rows = await database.fetch("SELECT user_id, actor, action FROM audit")
     await database.close()
-    assert rows == [(login["user"]["id"], f"user:{login['user']['id']}", "sign_in.refused")]
+    assert rows == [(login["user"]["id"], "anonymous", "sign_in.refused")]
 
 
 async def test_two_starts_with_the_same_new_setting_at_once_tell_of_it_once(
