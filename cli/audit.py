@@ -57,14 +57,15 @@ async def _print(tools: "Tools", printer: Printer, user_id: str | None, start: i
 async def _print_new(
     tools: "Tools", printer: Printer, user_id: str | None, start: int, seen: dict[str, int]
 ) -> dict[str, int]:
-    """Prints what is not in ``seen`` (id → ms), page by page; returns ``seen`` with it."""
+    """Prints what is not in ``seen`` (id → ms), page by page; returns ``seen`` with what may be met again."""
     from models import audit_stream
 
     after = (start, "")
     while True:
         page = await audit_stream.find_page(tools.database, after, user_id, PAGE)
         printer.rows([_row(told) for told in page if told.id not in seen])
-        seen |= {told.id: told.at for told in page}
+        recent = tools.clock.now_ms() - LATE_MS  # what is older is never read again
+        seen |= {told.id: told.at for told in page if told.at >= recent}
         if len(page) < PAGE:
             return seen
         after = (page[-1].at, page[-1].id)
