@@ -10,6 +10,7 @@ import contextlib
 
 from core.clock import Clock
 from core.errors import AppError, Code
+from core.tasks import end_task
 from models import sessions
 from models.db import Database
 
@@ -36,10 +37,7 @@ class Revocations:
 
     async def stop(self) -> None:
         """Ends the reading."""
-        if self._task:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await end_task(self._task)
 
     def add(self, session_ids: list[str]) -> None:
         """Known here at once, before the feed brings it."""

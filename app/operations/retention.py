@@ -1,7 +1,6 @@
 """Retention: what is older than the settings allow is deleted, in small steps, by one process at a time."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 
 from app.auth.tokens import LEEWAY_S
@@ -9,6 +8,7 @@ from core.clock import Clock
 from core.errors import AppError
 from core.observe.logs import get_logger
 from core.settings import Settings
+from core.tasks import end_task
 from models import leases, notes, pruning, statistics
 from models.db import Database
 from models.notes import BCRYPT_NOTE
@@ -66,10 +66,7 @@ class Pruner:
 
     async def stop(self) -> None:
         """Ends them."""
-        if self._task:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await end_task(self._task)
 
     async def _prune(self, table: str, before: int, told: Callable[[str, int], None]) -> int:
         deleted = 0
