@@ -13,6 +13,7 @@ from app.auth.session_list import SessionList
 from app.auth.sign_in import Auth
 from app.auth.signals import Signals
 from app.health import Health
+from app.operations.trail import Trail
 from app.services.credentials import ServiceCredentials
 from app.services.directory import Directory
 from app.services.introspection import Introspection
@@ -46,3 +47,4 @@ class Kaimen:
     session_list: SessionList
     session_hub: SessionHub
     signals: Signals
+    trail: Trail

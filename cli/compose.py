@@ -22,6 +22,8 @@ from app.crypto.passwords import Passwords
 from app.crypto.sealing import BlindIndex, Sealer
 from app.health import Health
 from app.kaimen import Kaimen
+from app.operations.retention import Pruner
+from app.operations.trail import Trail
 from app.services.credentials import ServiceCredentials
 from app.services.directory import Directory
 from app.services.introspection import Introspection
@@ -35,9 +37,11 @@ from app.wechat.elsewhere import TokensElsewhere
 from core.clock import Clock
 from core.observe.logs import get_logger
 from core.settings import Settings
+from models import notes
 from models.cookie_checks import CookieChecks
-from models.db import open_database
+from models.db import Database, open_database
 from models.kv import open_kv
+from models.notes import BCRYPT_NOTE
 
 EXCHANGE_SLACK_S = 3.0  # beyond WeChat's budget: what the database may take after it
 
@@ -87,7 +91,7 @@ async def open_kaimen(settings: Settings, clock: Clock) -> AsyncIterator[Kaimen]
         profiles = Profiles(database, clock, sealer, index, apps, open_data, wechat, access_tokens)
         profiles.on_update = signals.user_updated
         exchange = CodeExchange(kv, database, clock, patience_s=settings.wx_budget_s + EXCHANGE_SLACK_S)
-        passwords = Passwords()
+        passwords = Passwords(await find_bcrypt_cost(database))
         auth = Auth(
             settings,
             database,
@@ -106,6 +110,11 @@ async def open_kaimen(settings: Settings, clock: Clock) -> AsyncIterator[Kaimen]
         stack.push_async_callback(auth.close)
         service_credentials = ServiceCredentials(database, kv, clock, sealer)
         stack.push_async_callback(service_credentials.close)
+        trail = Trail(database, clock, index)
+        stack.push_async_callback(trail.close)
+        pruner = Pruner(database, clock, settings)
+        await pruner.start()
+        stack.push_async_callback(pruner.stop)
         yield Kaimen(
             settings,
             clock,
@@ -115,7 +124,7 @@ async def open_kaimen(settings: Settings, clock: Clock) -> AsyncIterator[Kaimen]
             open_data,
             Health(database, kv),
             bindings=Bindings(database, clock, sealer, index, apps, wechat, revocations, profiles),
-            credentials=Credentials(database, clock, sealer, passwords, revocations),
+            credentials=Credentials(database, clock, sealer, passwords, revocations, limits),
             privacy=Privacy(database, clock, sealer, index, revocations),
             service_credentials=service_credentials,
             introspection=Introspection(database, clock, auth, tokens),
@@ -126,7 +135,13 @@ async def open_kaimen(settings: Settings, clock: Clock) -> AsyncIterator[Kaimen]
             session_list=SessionList(database, revocations, clock),
             session_hub=session_hub,
             signals=signals,
+            trail=trail,
         )
+
+
+async def find_bcrypt_cost(database: Database) -> int:
+    """The highest cost among imported bcrypt hashes, 0 if there were none."""
+    return int(await notes.find_note(database, BCRYPT_NOTE) or 0)
 
 
 def keys_kept_ms(settings: Settings) -> dict[str, int]:

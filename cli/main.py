@@ -1,16 +1,23 @@
-"""``kaimen``: serve, dev, migrate, keys, services."""
+"""``kaimen``: serve, dev, migrate, and the operators' commands. Help is quick: what is heavy is imported on use."""
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli import users_accounts, users_admin, users_import  # noqa: F401 - register their commands
+from cli.audit import audit
 from cli.keys import keys
+from cli.prune import prune
+from cli.reseal import reseal
 from cli.services import services
+from cli.sessions import sessions
+from cli.stats import stats
 from cli.users import users
-from core.observe.logs import get_logger, set_up_logs
-from core.settings import Settings, load_settings, unknown_settings
+
+if TYPE_CHECKING:
+    from core.settings import Settings
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -26,6 +33,8 @@ def main() -> None:
 def serve() -> None:
     """Serve with the settings as they are (for production, under a supervisor)."""
     from cli import serving
+    from core.observe.logs import get_logger
+    from core.settings import load_settings
 
     async def work() -> None:
         stopped = serving.stop_event()
@@ -34,7 +43,8 @@ def serve() -> None:
         with serving.single_process(settings):
             await serving.check_migrated(settings)
             sockets = serving.bind(settings.host, settings.port, settings.unix_socket, share=True)
-            async with serving.serving(settings, sockets):
+            async with serving.serving(settings, sockets) as kaimen:
+                await kaimen.trail.note_settings(settings)
                 get_logger().info("serving", url=settings.public_url, host=settings.host, port=settings.port)
                 await stopped.wait()
                 get_logger().info("stopping")
@@ -68,15 +78,23 @@ def migrate(status: bool, dry_run: bool) -> None:
     serving.run(lambda: migrating.run_migrate(status=status, dry_run=dry_run))
 
 
-main.add_command(users)
-main.add_command(keys)
-main.add_command(services)
-
-
-def start_logs(settings: Settings) -> None:
+def start_logs(settings: "Settings") -> None:
     """Sets up the logs and says what looks wrong but does not stop the start."""
+    from core.observe.logs import get_logger, set_up_logs
+    from core.settings import unknown_settings
+
     set_up_logs(settings.log_level, settings.log_format)
     for name in unknown_settings():
         get_logger().warning("unknown setting ignored", name=name)
     if settings.rate_limits == "off":
         get_logger().warning("all limits are off", setting="KAIMEN_RATE_LIMITS")
+
+
+main.add_command(users)
+main.add_command(sessions)
+main.add_command(audit)
+main.add_command(stats)
+main.add_command(prune)
+main.add_command(reseal)
+main.add_command(keys)
+main.add_command(services)

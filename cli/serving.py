@@ -35,6 +35,10 @@ class Refused(Exception):
     """The start is refused; each line of the message is one fault."""
 
 
+class Failed(Exception):
+    """The command could not do what was asked; each line of the message says why."""
+
+
 def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Runs a command to its end; what is wrong with the configuration ends it with 78 and one line each."""
     try:
@@ -44,6 +48,8 @@ def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
         fail(str(error).splitlines(), EX_CONFIG)
     except (AppError, migrations.MigrationFailed) as error:
         fail([str(error)], 1)
+    except Failed as error:
+        fail(str(error).splitlines(), 1)
 
 
 def fail(lines: list[str], status: int) -> NoReturn:

@@ -124,11 +124,23 @@ class Code(Enum):
 
 
 class AppError(Exception):
-    """A failure with its public code; ``cause`` reaches the log only, ``data`` reaches the client as a hint."""
+    """A failure with its public code; ``cause`` reaches the log only, ``data`` reaches the client as a hint.
 
-    def __init__(self, code: Code, *, cause: str = "", retry_after_s: int | None = None, **data: Any) -> None:
+    ``user_id`` says whom a refused sign-in concerned; it reaches the audit only.
+    """
+
+    def __init__(
+        self,
+        code: Code,
+        *,
+        cause: str = "",
+        retry_after_s: int | None = None,
+        user_id: str | None = None,
+        **data: Any,
+    ) -> None:
         super().__init__(f"{code.error}: {cause}" if cause else code.error)
         self.code = code
         self.cause = cause
+        self.user_id = user_id
         self.data: dict[str, Any] | None = data or None
         self.retry_after_s = retry_after_s if retry_after_s is not None else code.value.retry_after_s

@@ -39,6 +39,8 @@ PREFIX = "KAIMEN_"
 TOML = Path("kaimen.toml")
 OF_SCRIPTS = {"KAIMEN_PYTHON", "KAIMEN_TEST_WORKERS"}  # for scripts/, not for us
 DEFAULT_PORTS = {"http": 80, "https": 443}
+RETAINED = ("audit", "sessions", "outbox")
+DAYS_MAX = 36500
 WECHAT_API_URL = "https://api.weixin.qq.com"
 
 
@@ -138,6 +140,11 @@ class Settings(BaseSettings):
         description="origins, separated by commas, whose pages may use cookies and read replies; "
         "the public URL unless set",
     )
+    retention_days: str = Field(
+        "audit=190,sessions=30,outbox=7",
+        description="days for which audit entries, sessions after their end and published events are kept; "
+        "what is not named keeps its default",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")
     log_format: Literal["json", "console"] = Field("json", description="JSON lines, or coloured text for people")
     data_dir: Path = Field(Path("var"), description="folder for generated keys, the embedded database and lock files")
@@ -194,6 +201,18 @@ class Settings(BaseSettings):
     def is_https(self) -> bool:
         """Whether clients reach us over TLS."""
         return self.public_url.startswith("https://")
+
+    @field_validator("retention_days")
+    @classmethod
+    def _check_retention(cls, value: str) -> str:
+        _parse_retention(value)
+        return value
+
+    @property
+    def retention(self) -> dict[str, int]:
+        """Days by what is kept, complete: ``audit``, ``sessions``, ``outbox``."""
+        default = str(Settings.model_fields["retention_days"].default)
+        return {**_parse_retention(default), **_parse_retention(self.retention_days)}
 
     def app(self, appid: str) -> App | None:
         """The configured app of that appid."""
@@ -380,6 +399,16 @@ def _parse_master_key(item: Any) -> tuple[str, str]:
     if not key_id.isalnum() or len(key) != 32 or len(set(key)) < 8:
         raise ValueError("a key must be id:base64 of 32 random bytes, its id letters and digits")
     return key_id, encoded
+
+
+def _parse_retention(value: str) -> dict[str, int]:
+    found = {}
+    for item in _split(value):
+        name, _, days = item.partition("=")
+        if name not in RETAINED or not days.isascii() or not days.isdigit() or not 1 <= int(days[:6]) <= DAYS_MAX:
+            raise ValueError(f"must be name=days, separated by commas; names: {', '.join(RETAINED)}; at least 1 day")
+        found[name] = int(days)
+    return found
 
 
 def _development_key(data_dir: Path) -> tuple[str, SecretStr]:

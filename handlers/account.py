@@ -41,7 +41,7 @@ class PasswordHandler(ApiHandler):
         """Sets or changes the password."""
         claims = await self.authenticate()
         command = parse_command(SetPassword, self.json())
-        self.reply(await self.kaimen.credentials.set_password(claims, command, self.client.address))
+        self.reply(await self.kaimen.credentials.set_password(claims, command, self.client))
 
 
 class ConsentHandler(ApiHandler):

@@ -36,7 +36,11 @@ class AuthHandler(ApiHandler):
         command: Any = parse_command(action.model, body)
         if command.cookie:
             self.browsers.check_origin(self.request.headers)
-        data = await action.run(self.kaimen.auth, command, self.client)
+        try:
+            data = await action.run(self.kaimen.auth, command, self.client)
+        except AppError as error:
+            self.kaimen.trail.refused(str(name), error, self.client.address, self.client.device)
+            raise
         self.reply(await self.sign_in_browser(data) if command.cookie else data)
 
 

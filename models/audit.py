@@ -14,7 +14,8 @@ INSERT = "INSERT INTO audit (id, at, action, actor, user_id, address, detail) VA
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One deed. ``at`` in ms; ``actor`` is ``user:<id>``, ``service:<name>``, ``cli:<system user>`` or ``system``;
+    """One deed. ``at`` in ms; ``actor`` is ``user:<id>``, ``service:<name>``, ``cli:<system user>``, ``system`` or
+    ``anonymous`` (a refused sign-in);
     ``detail`` becomes JSON and holds no secret, openid, phone or name.
     """
 

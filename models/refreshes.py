@@ -79,7 +79,7 @@ def _decide(
         return AppError(Code.REFRESH_INVALID, cause="unknown, expired or revoked")
     user = owners.get(session.user_id)
     if user is None or user.disabled_at is not None:
-        return AppError(Code.ACCOUNT_DISABLED if user else Code.REFRESH_INVALID)
+        return AppError(Code.ACCOUNT_DISABLED if user else Code.REFRESH_INVALID, user_id=session.user_id)
     behind = session.generation - item.generation
     if behind == 0:
         session.generation += 1
@@ -88,7 +88,8 @@ def _decide(
         rotated[session.id] = session
     elif behind != 1 or item.at - session.rotated_at > GRACE_MS:
         code = Code.REFRESH_REUSED if behind > 0 else Code.REFRESH_INVALID
-        return AppError(code, cause=f"generation {item.generation} of {session.generation}")
+        cause = f"generation {item.generation} of {session.generation}"
+        return AppError(code, cause=cause, user_id=session.user_id)
     return Refreshed(session, user)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from models import outbox, users
+from models import audit, outbox, users
 from models.db import Database, Row, Tx, marks, rows_of, text
 
 COLUMNS = (
@@ -92,12 +92,24 @@ async def find_open(tx: Tx, user_id: str) -> list[str]:
     return [row[0] for row in await tx.fetch(SELECT_OPEN, [user_id])]
 
 
-async def end_sessions(database: Database, user_id: str, ids: Sequence[str] | None, reason: str, at: int) -> list[str]:
-    """Ends these sessions of the user (all open ones when ``ids`` is None) and tells of it; returns those ended."""
+async def end_sessions(
+    database: Database,
+    user_id: str,
+    ids: Sequence[str] | None,
+    reason: str,
+    at: int,
+    entry: audit.Entry | None = None,
+) -> list[str]:
+    """Ends these sessions of the user (all open ones when ``ids`` is None) and tells of it; returns those ended.
+
+    ``entry`` is for the audit, and written if any was ended.
+    """
 
     async def work(tx: Tx) -> list[str]:
         user = await users.lock_survivor(tx, user_id)
-        return await end_within(tx, user, ids, reason, at) if user else []
+        ended = await end_within(tx, user, ids, reason, at) if user else []
+        await audit.insert_entries(tx, [entry] if entry and ended else [])
+        return ended
 
     return await database.run(work)
 

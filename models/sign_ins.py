@@ -216,7 +216,7 @@ class _Writing:
         if not item.may_exist and user.id != item.new_user_id:
             raise AppError(Code.ALREADY_REGISTERED)
         if user.disabled_at is not None:
-            raise AppError(Code.ACCOUNT_DISABLED)
+            raise AppError(Code.ACCOUNT_DISABLED, user_id=user.id)
         if item.user_id and user.password_hash != item.password_hash:
             raise AppError(Code.WRONG_CREDENTIALS, cause="the password was changed meanwhile")
 

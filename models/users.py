@@ -165,6 +165,16 @@ async def keep_devices(tx: Tx, users: Sequence[User]) -> None:
         await tx.execute("UPDATE users SET devices = %s WHERE id = %s", [user.devices, user.id])
 
 
+async def replace_password_hash(database: Database, user_id: str, old: str, new: str) -> bool:
+    """Another hash of the same password; False if the stored one is not ``old`` any more."""
+
+    async def work(tx: Tx) -> bool:
+        sql = "UPDATE users SET password_hash = %s WHERE id = %s AND password_hash = %s"
+        return await tx.execute(sql, [new, user_id, old]) == 1
+
+    return await database.run(work)
+
+
 async def update_user(database: Database, user_id: str, changes: dict[str, Any], at: int) -> User:
     """Writes ``nickname``, ``avatar_url``, ``email`` (with its folded key) or ``phone`` (sealed, index), and tells
     of it (``user.updated``). Returns the user as it is now; raises 4010, 4011, and 4092 for an e-mail that is

@@ -103,6 +103,8 @@ TABLES = (
     "consents",
     "merges",
     "services",
+    "leases",
+    "notes",
 )
 
 

@@ -4,7 +4,9 @@ from typing import Any
 
 from app.accounts.commands import SetPassword
 from app.accounts.proof import RecentLogin
+from app.auth.limits import Limits
 from app.auth.revocation import Revocations
+from app.auth.sign_in import Client
 from app.auth.tokens import Claims
 from app.crypto.passwords import Passwords
 from app.crypto.sealing import Sealer
@@ -22,28 +24,36 @@ class Credentials:
     """``/api/user/password``."""
 
     def __init__(
-        self, database: Database, clock: Clock, sealer: Sealer, passwords: Passwords, revocations: Revocations
+        self,
+        database: Database,
+        clock: Clock,
+        sealer: Sealer,
+        passwords: Passwords,
+        revocations: Revocations,
+        limits: Limits,
     ) -> None:
         self._database = database
         self._clock = clock
         self._passwords = passwords
         self._revocations = revocations
+        self._limits = limits
         self._recent = RecentLogin(database, clock)
         self._views = UserViews(sealer)
 
-    async def set_password(self, claims: Claims, command: SetPassword, address: str) -> dict[str, Any]:
-        """The user; its other sessions have ended. Raises 4000, 4001, 4002, 4013, 4035, 4090.
+    async def set_password(self, claims: Claims, command: SetPassword, client: Client) -> dict[str, Any]:
+        """The user; its other sessions have ended. Raises 4000, 4001, 4002, 4013, 4035, 4090, 4291.
 
         Without the old password only soon after a WeChat login: the way back from a forgotten one.
         """
         rules.check_password(command.new_password)
         user = users.present((await users.find_users(self._database, [claims.sub])).get(claims.sub))
         username = _username(user, command.username)
-        verified = await self._prove(claims, user, command.old_password)
+        async with self._limits.password(user.username or user.id, client.network):
+            verified = await self._prove(claims, user, command.old_password)
         hashed = await self._passwords.hash(command.new_password)
-        change = PasswordChange(user.id, username, hashed, verified, claims.sid, address, self._clock.now_ms())
+        change = PasswordChange(user.id, username, hashed, verified, claims.sid, client.address, self._clock.now_ms())
         user, ended = await credentials.change_password(self._database, change)
-        self._revocations.add(ended)
+        self._revocations.add(ended, "password")
         return self._views.public(user)
 
     async def _prove(self, claims: Claims, user: User, old_password: str | None) -> str | None:

@@ -152,7 +152,7 @@ def make_key(purpose: str, sealer: Sealer, clock: Clock, generation: int = 1, si
     key_id = clock.token(96)
     secret, public_jwk = make(key_id, clock)
     now = clock.now_ms()
-    sealed = sealer.seal(secret, _context(key_id))
+    sealed = sealer.seal(secret, key_context(key_id))
     return StoredKey(key_id, purpose, generation, algorithm, sealed, public_jwk, now, now + signs_in_s * 1000)
 
 
@@ -195,7 +195,7 @@ def _make_hmac(_key_id: str, clock: Clock) -> tuple[str, str | None]:
 
 def _unseal(key: StoredKey, sealer: Sealer) -> str:
     try:
-        return sealer.unseal(key.sealed, _context(key.id))
+        return sealer.unseal(key.sealed, key_context(key.id))
     except CannotUnseal as error:
         raise KeyringUnusable(f"signing key {key.id} ({key.purpose}): {error}; see KAIMEN_MASTER_KEYS") from error
 
@@ -207,7 +207,8 @@ def _signing_key(key: StoredKey, pem: str) -> SigningKey:
     return SigningKey(key.id, private, private.public_key(), json.loads(key.public_jwk or "{}"), key.signs_from)
 
 
-def _context(key_id: str) -> str:
+def key_context(key_id: str) -> str:
+    """Where a sealed signing key belongs."""
     return f"signing_keys/{key_id}"
 
 

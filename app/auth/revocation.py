@@ -48,8 +48,7 @@ class Revocations:
 
     async def stop(self) -> None:
         """Ends the reading."""
-        if self._task:
-            await end_task(self._task)
+        await end_task(self._task)
 
     def add(self, session_ids: list[str], reason: str = "") -> None:
         """Sessions this process has ended (and committed): known here at once, and announced to the others."""

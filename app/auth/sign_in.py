@@ -9,6 +9,7 @@ from app.apps import Apps
 from app.auth.devices import device_mark
 from app.auth.exchange import CodeExchange
 from app.auth.limits import Limits
+from app.auth.password_check import PasswordCheck
 from app.auth.revocation import Revocations
 from app.auth.tokens import Claims, Tokens
 from app.commands import AutoLogin, Login, Logout, OpenDataFields, Register
@@ -21,13 +22,12 @@ from app.wechat.client import WeChatClient
 from core.clock import Clock, Deadline
 from core.errors import AppError, Code
 from core.settings import Settings
-from models import codes, sessions, users
+from models import codes, sessions
 from models.db import Database
 from models.identities import Identity
 from models.refreshes import Refresh, Refreshed, Refreshes
 from models.sessions import Session
 from models.sign_ins import NewAccount, SignedIn, SignIn, SignIns
-from models.users import User
 
 DEVICE_MAX = 255
 BAD_CODES = {Code.INVALID_WX_CODE, Code.WX_CODE_USED, Code.WX_USER_BLOCKED}
@@ -78,6 +78,7 @@ class Auth:
         self._index = index
         self._tokens = tokens
         self._passwords = passwords
+        self._password_check = PasswordCheck(database, passwords)
         self._revocations = revocations
         self._exchange = exchange
         self._wechat = wechat
@@ -105,7 +106,7 @@ class Auth:
         if command.code is not None:
             return await self._by_code(command, client, "login", may_create=self._settings.auto_register)
         async with self._limits.password(command.username or "", client.network):
-            user = await self._find_by_password(command.username or "", command.password or "")
+            user = await self._password_check.get_user(command.username or "", command.password or "")
         sign_in = self._sign_in(client, "password", user_id=user.id, password_hash=user.password_hash)
         grant = Grant(await self._write(sign_in))
         await self._enrich(grant, command, None, self._deadline())
@@ -184,18 +185,6 @@ class Auth:
         if not done.joined:
             await self._enrich(grant, command, command.phone_code, deadline)
         return self._reply(grant)
-
-    async def _find_by_username(self, username: str) -> User | None:
-        """Only what could have been registered: ``K`` of the Kelvin sign is no k."""
-        return await users.find_by_username(self._database, username) if rules.is_username(username) else None
-
-    async def _find_by_password(self, username: str, password: str) -> User:
-        """The same work for an unknown name as for a wrong password; raises 4013."""
-        user = await self._find_by_username(username)
-        stored = user.password_hash if user else None
-        if not await self._passwords.verify(stored, password) or user is None:
-            raise AppError(Code.WRONG_CREDENTIALS)
-        return user
 
     async def _write(self, sign_in: SignIn) -> SignedIn:
         signed_in = await self._sign_ins.write(sign_in)

@@ -27,6 +27,11 @@ class Sealer:
         self._ciphers = {key_id: AESGCM(key) for key_id, key in keys}
         self._newest = keys[0][0]
 
+    @property
+    def prefix(self) -> str:
+        """How everything sealed under the newest key begins."""
+        return f"v1.{self._newest}."
+
     def seal(self, text: str, context: str) -> str:
         """The sealed form of ``text``, good only together with ``context``."""
         nonce = os.urandom(NONCE_BYTES)

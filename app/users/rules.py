@@ -11,6 +11,7 @@ USERNAME = re.compile(r"[A-Za-z0-9]{3,20}", re.ASCII)
 EMAIL = re.compile(
     r"[A-Za-z0-9._%+-]{1,64}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}", re.ASCII
 )
+PLAIN_URL = re.compile(r"https://[A-Za-z0-9.-]*[A-Za-z0-9](/[A-Za-z0-9._~/?=&%+-]*)?", re.ASCII)  # most are
 NICKNAME_MAX = 64
 URL_MAX = 1024
 # Control, format (bidi marks, zero-width characters), surrogate, line and paragraph separator.
@@ -52,6 +53,8 @@ def check_nickname(nickname: str) -> str:
 
 def clean_nickname(nickname: str) -> str:
     """What is left of a nickname from WeChat when what our rule forbids is taken out."""
+    if nickname.isprintable():  # then it holds none of HIDDEN; ten times as fast, for imports
+        return nickname[:NICKNAME_MAX]
     return "".join(char for char in nickname if unicodedata.category(char) not in HIDDEN)[:NICKNAME_MAX]
 
 
@@ -94,6 +97,8 @@ def _is_special(char: str) -> bool:
 
 
 def _is_https(url: str) -> bool:
+    if len(url) <= URL_MAX and PLAIN_URL.fullmatch(url):
+        return True
     if len(url) > URL_MAX or not url.isascii() or not url.isprintable() or set(' "<>\\') & set(url):
         return False
     try:

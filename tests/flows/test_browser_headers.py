@@ -50,14 +50,18 @@ async def test_every_route_sends_the_headers_that_keep_a_browser_safe(
     body = json.dumps({}) if method == "POST" else None
     reply = await backend.call(method, path.replace("{", "").replace("}", ""), body)
     shown = {name: reply.headers.get(name) for name in SNAPSHOT}
-    if path == "/.well-known/jwks.json" and method == "GET":
-        assert shown.pop("Cache-Control") == "public, max-age=300"
+    if path in CACHEABLE and method == "GET":
+        assert shown.pop("Cache-Control") == CACHEABLE[path]
     assert shown == {name: SNAPSHOT[name] for name in shown}
     assert "Server" not in reply.headers
     assert "Access-Control-Allow-Origin" not in reply.headers
     assert reply.headers["X-Request-Id"]
 
 
+CACHEABLE = {
+    "/.well-known/jwks.json": "public, max-age=300",
+    "/.well-known/oauth-authorization-server": "public, max-age=3600",
+}
 SNAPSHOT = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",

@@ -35,6 +35,9 @@ class StillClock(Clock):
     def now_ms(self) -> int:
         return self.at
 
+    def monotonic(self) -> float:
+        return self.at / 1000
+
 
 @dataclass
 class World:

@@ -1,0 +1,2 @@
+-- Users by age: for kaimen users list and the new users in kaimen stats.
+CREATE INDEX users_created_at ON users (created_at) ALGORITHM=INPLACE LOCK=NONE;
