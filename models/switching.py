@@ -11,14 +11,14 @@ async def set_disabled(database: Database, user_id: str, *, disabled: bool, acto
     """False if the user is gone or was so already; the caller ends the sessions of one disabled."""
 
     async def work(tx: Tx) -> bool:
-        user = (await users.lock_users(tx, [user_id])).get(user_id)
+        user = await users.lock_survivor(tx, user_id)
         if user is None or (user.disabled_at is not None) == disabled:
             return False
-        await tx.execute(UPDATE, [at if disabled else None, at, user_id])
+        await tx.execute(UPDATE, [at if disabled else None, at, user.id])
         data = {"fields": ["disabled"], "disabled": disabled}
-        await outbox.insert_events(tx, [outbox.Event(user_id, user.seq + 1, "user.updated", data, at)])
+        await outbox.insert_events(tx, [outbox.Event(user.id, user.seq + 1, "user.updated", data, at)])
         action = "user.disabled" if disabled else "user.enabled"
-        await audit.insert_entries(tx, [Entry(at, action, actor, user_id)])
+        await audit.insert_entries(tx, [Entry(at, action, actor, user.id)])
         return True
 
     return await database.run(work)

@@ -63,5 +63,5 @@ class Bindings:
         session = await self._recent.require(claims)
         usable = self._apps.appids
         what = Unbinding(claims.sub, command.appid, usable, session.id, address, self._clock.now_ms())
-        self._revocations.add(await bindings.unbind_identity(self._database, what))
+        self._revocations.add(await bindings.unbind_identity(self._database, what), "unbound")
         return await self._profiles.get(claims.sub)

@@ -56,7 +56,7 @@ class Privacy:
         ended = await deletions.delete_user(self._database, claims.sub, pseudonym, None, now)
         if ended is None:
             raise AppError(Code.UNAUTHENTICATED, cause="the user is gone")
-        self._revocations.add(ended)
+        self._revocations.add(ended, "deleted")
 
     def _with_phone(self, row: dict[str, Any]) -> dict[str, Any]:
         sealed = row.pop("phone_sealed")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from app.auth.keyring import key_context
 from app.crypto.sealing import CannotUnseal, Sealer
+from app.services.registry import secret_context
 from app.users.open_data import session_key_context
 from app.users.views import phone_context
 from models import resealing
@@ -20,6 +21,7 @@ PASSES = 5  # a login may move an old value from one column to the next while we
 IDENTITY = ("appid", "openid")
 SEALED: list[tuple[SealedColumn, Callable[..., str]]] = [
     (SealedColumn("signing_keys", ("id",), "sealed"), key_context),
+    (SealedColumn("services", ("id",), "sealed"), secret_context),
     (SealedColumn("users", ("id",), "phone_sealed"), phone_context),
     (SealedColumn("identities", IDENTITY, "session_key"), session_key_context),
     (SealedColumn("identities", IDENTITY, "previous_session_key"), session_key_context),

@@ -11,6 +11,7 @@ from core.settings import Settings
 from core.tasks import end_task
 from models import leases, notes, pruning, statistics
 from models.db import Database
+from models.merges import UNDO_MS
 from models.notes import BCRYPT_NOTE
 
 DAY_MS = 86_400_000
@@ -38,6 +39,7 @@ class Pruner:
         now = self._clock.now_ms()
         return {
             **{table: now - days * DAY_MS for table, days in self._days.items()},
+            "merges": now - UNDO_MS,
             "revocations": now - self._revocations_ms,
         }
 

@@ -46,7 +46,7 @@ class Directory:
             wanted["roles"] = sorted(set(wanted["roles"]))
         now = self._clock.now_ms()
         done = await directory.change_user(self._database, user_id, wanted, f"service:{service}", address, now)
-        self._revocations.add(done.ended)
+        self._revocations.add(done.ended, "disabled")
         listed = await directory.find_listed(self._database, [done.user_id])
         return self._view(listed[0])
 

@@ -17,7 +17,21 @@ from servers import MariaDB
 from simulator import DEFAULT_APPS
 
 MASTER = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
-DUMPED = ("users", "identities", "unionids", "sessions", "revocations", "outbox", "signing_keys", "audit")
+DUMPED = (
+    "users",
+    "identities",
+    "unionids",
+    "sessions",
+    "revocations",
+    "outbox",
+    "signing_keys",
+    "audit",
+    "consents",
+    "merges",
+    "services",
+    "leases",
+    "notes",
+)
 
 
 async def live_through_everything(backend: Backend) -> tuple[list[str], list[str]]:

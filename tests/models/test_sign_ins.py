@@ -32,12 +32,16 @@ def sign_in(openid: str | None = None, unionid: str | None = None, **how: object
     return SignIn(session, CLOCK.new_id(), identity, **how)  # type: ignore[arg-type]
 
 
+def make_sign_ins(database: Database) -> SignIns:
+    return SignIns(database, lambda sealed, _merged, _survivor: sealed, 20)
+
+
 async def rows(database: Database, sql: str) -> list[tuple[object, ...]]:
     return await database.fetch(sql)
 
 
 async def test_openids_differing_in_case_only_are_two_users(database: Database) -> None:
-    sign_ins = SignIns(database)
+    sign_ins = make_sign_ins(database)
     one, two = await asyncio.gather(sign_ins.write(sign_in("oABCdef")), sign_ins.write(sign_in("oabcDEF")))
     assert one.user.id != two.user.id
 
@@ -45,14 +49,14 @@ async def test_openids_differing_in_case_only_are_two_users(database: Database) 
 async def test_the_same_openid_under_two_appids_is_two_users(database: Database) -> None:
     other = sign_in("oSame")
     foreign = Identity("wx2", "oSame", "miniprogram", None, "s", "m")
-    sign_ins = SignIns(database)
+    sign_ins = make_sign_ins(database)
     one = await sign_ins.write(other)
     two = await sign_ins.write(SignIn(sign_in("oSame").session, CLOCK.new_id(), foreign))
     assert one.user.id != two.user.id
 
 
 async def test_a_refused_sign_in_leaves_its_neighbours_written(database: Database) -> None:
-    sign_ins = SignIns(database)
+    sign_ins = make_sign_ins(database)
     await sign_ins.write(sign_in(account=NewAccount("taken", "hash"), may_exist=False))
     results = await asyncio.gather(
         sign_ins.write(sign_in("oGood")),
@@ -67,7 +71,7 @@ async def test_a_refused_sign_in_leaves_its_neighbours_written(database: Databas
 
 
 async def test_a_row_the_database_refuses_fails_alone(database: Database) -> None:
-    sign_ins = SignIns(database)
+    sign_ins = make_sign_ins(database)
     bad = sign_in("oBad")
     bad.session.device = None  # type: ignore[assignment]
     results = await asyncio.gather(
@@ -79,7 +83,7 @@ async def test_a_row_the_database_refuses_fails_alone(database: Database) -> Non
 
 
 async def test_events_are_numbered_per_user_without_a_gap(database: Database) -> None:
-    sign_ins = SignIns(database)
+    sign_ins = make_sign_ins(database)
     await asyncio.gather(*(sign_ins.write(sign_in(f"o{n % 3}")) for n in range(30)))
     for user_id, seq in await rows(database, "SELECT id, seq FROM users"):
         found = await database.fetch("SELECT seq, type FROM outbox WHERE user_id = %s ORDER BY seq", [user_id])
@@ -88,7 +92,7 @@ async def test_events_are_numbered_per_user_without_a_gap(database: Database) ->
 
 
 async def test_the_newest_and_the_previous_session_key_are_kept(database: Database) -> None:
-    sign_ins = SignIns(database)
+    sign_ins = make_sign_ins(database)
     for number in (1, 2, 2, 3):
         identity = Identity("wx1", "oKeys", "miniprogram", None, f"sealed{number}", f"mark{number}")
         await sign_ins.write(SignIn(sign_in("oKeys").session, CLOCK.new_id(), identity))
@@ -98,7 +102,7 @@ async def test_the_newest_and_the_previous_session_key_are_kept(database: Databa
 
 
 async def test_two_writers_of_one_new_user_end_in_one_user(database: Database) -> None:
-    writers = [SignIns(database), SignIns(database)]
+    writers = [make_sign_ins(database), make_sign_ins(database)]
     results = await asyncio.gather(*(writers[n % 2].write(sign_in("oRace", "uRace")) for n in range(20)))
     assert len({result.user.id for result in results}) == 1
     assert sum(result.is_new_user for result in results) == 1
