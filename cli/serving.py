@@ -145,7 +145,7 @@ def calm_gc() -> None:
     """What is loaded now stays: collecting it again and again cost 5 % of a login's time."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(10_000, 10, 10)
+    gc.set_threshold(20_000, 20, 20)
 
 
 def stop_event() -> asyncio.Event:

@@ -3,6 +3,7 @@
 Errors surface here and only here: a handler raises ``AppError``; ``write_error`` renders it.
 """
 
+import asyncio
 import json
 import re
 from typing import Any
@@ -19,6 +20,7 @@ from handlers.client import client_of
 from handlers.strict_json import parse_json_object
 
 BODY_MAX = 64 * 1024
+BODY_S = 10.0  # a body takes no longer
 CONTENT_LENGTH = re.compile(r"[0-9]{1,18}", re.ASCII)
 HEADERS_MAX = 64
 HEADER_BYTES_MAX = 16 * 1024
@@ -144,16 +146,19 @@ class ApiHandler(Envelope):
         """Counted as under way until it is finished or its client is gone."""
         self._body = bytearray()
         self._too_large = False
+        self._slow_body: asyncio.TimerHandle | None = None
         self.kaimen.health.begin(self)
 
     def on_finish(self) -> None:
         """No longer under way."""
+        self._body_is_here()
         self.kaimen.health.end(self)
 
     def on_connection_close(self) -> None:
         """Nobody waits for the reply any more."""
         super().on_connection_close()  # which ends the wait for the rest of the body
         self._body.clear()
+        self._body_is_here()
         self.kaimen.health.end(self)
 
     def prepare(self) -> None:
@@ -164,6 +169,9 @@ class ApiHandler(Envelope):
             raise AppError(Code.INVALID_REQUEST, cause="headers", field="headers")
         if int(length) > BODY_MAX:
             raise AppError(Code.BODY_TOO_LARGE)
+        if length != "0" or "Transfer-Encoding" in self.request.headers:
+            connection: Any = self.request.connection
+            self._slow_body = asyncio.get_running_loop().call_later(BODY_S, connection.stream.close)
         self.browsers.check_not_cross_site(self.request.method, self.request.headers)
 
     def options(self, *_path: str) -> None:
@@ -190,9 +198,14 @@ class ApiHandler(Envelope):
 
     def raw_body(self) -> bytes:
         """The body as it came; raises 4130."""
+        self._body_is_here()
         if self._too_large:
             raise AppError(Code.BODY_TOO_LARGE)
         return bytes(self._body)
+
+    def _body_is_here(self) -> None:
+        if self._slow_body:
+            self._slow_body.cancel()
 
     def must_be(self, media_type: str) -> bool:
         """True, or raises 4150."""

@@ -7,21 +7,27 @@ Verification follows RFC 8725: one algorithm, the key looked up in memory by ``k
 import base64
 import hashlib
 import hmac
+import json
 import re
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import jwt
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
 from jwt.types import Options
+from jwt.utils import der_to_raw_signature
 
-from app.auth.keyring import Keyring
+from app.auth.keyring import Keyring, SigningKey
 from core.clock import Clock
 from core.errors import AppError, Code
 from models.sessions import Session
 from models.users import User
 
 LEEWAY_S = 30
+SHA256_ECDSA = ec.ECDSA(SHA256())
 CACHED = 10_000
 MAX_LENGTH = 4096
 REQUIRED = ["iss", "aud", "sub", "sid", "iat", "exp", "jti", "auth_time"]
@@ -34,6 +40,7 @@ CHECKS: Options = {
     "verify_iat": False,
     "strict_aud": True,
 }
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 REFRESH = re.compile(r"([0-9a-f]{32})\.([1-9][0-9]{0,8}|0)\.([A-Za-z0-9_-]{43})", re.ASCII)
 
 
@@ -94,8 +101,7 @@ class Tokens:
         }
         if session.appid:
             claims["appid"] = session.appid
-        signer = self._keyring.access_signer()
-        return self._jwt.encode(claims, signer.private, "ES256", {"kid": signer.id, "typ": "at+jwt"})
+        return sign_jwt(claims, self._keyring.access_signer())
 
     def verify_access(self, token: str) -> Claims:
         """The claims; raises 4011 when only its time is over, else 4010. Verified tokens are remembered."""
@@ -173,6 +179,22 @@ class Tokens:
         self._verified[token] = claims
         if len(self._verified) > CACHED:
             self._verified.popitem(last=False)
+
+
+def sign_jwt(claims: dict[str, Any], key: SigningKey) -> str:
+    """A compact JWS (RFC 7515 §7.1), ES256: PyJWT's own encoding took as long again as the signature itself."""
+    signed = f"{_header(key.id)}.{_base64url(_encode(claims).encode())}"
+    der = key.private.sign(signed.encode(), SHA256_ECDSA)
+    return f"{signed}.{_base64url(der_to_raw_signature(der, key.private.curve))}"
+
+
+@lru_cache(maxsize=64)
+def _header(key_id: str) -> str:
+    return _base64url(_encode({"alg": "ES256", "kid": key_id, "typ": "at+jwt"}).encode())
+
+
+def _base64url(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def _check_begun(payload: dict[str, Any], now_s: int) -> None:

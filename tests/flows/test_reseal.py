@@ -46,7 +46,7 @@ async def test_the_key_is_changed_under_load_without_one_failure_and_the_old_one
     for user in ("bob", "carol"):
         await backend.login(user)
 
-    backend = await start_backend(store, master_keys=BOTH)
+    backend = await start_backend(store, master_keys=BOTH, max_sessions=1000)
     failures: list[str] = []
     stop = asyncio.Event()
 

@@ -5,6 +5,7 @@ import contextlib
 import io
 import json
 import sqlite3
+from collections.abc import Callable
 
 import pytest
 
@@ -17,6 +18,11 @@ from servers import MariaDB
 from simulator import DEFAULT_APPS
 
 MASTER = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+READ: dict[str, Callable[[str], tuple[str, ...]]] = {
+    "string": lambda key: ("GET", key),
+    "hash": lambda key: ("HGETALL", key),
+    "zset": lambda key: ("ZRANGE", key, "0", "-1"),
+}
 DUMPED = (
     "users",
     "identities",
@@ -100,7 +106,7 @@ async def test_database_and_redis_hold_no_secret_in_clear(start_backend: StartBa
     dump = "".join(str([await database.fetch(f"SELECT * FROM {table}") for table in DUMPED]))
     for key in await kv.run("KEYS", "*"):
         kind = await kv.run("TYPE", key)
-        dump += key + str(await kv.run(*(("HGETALL", key) if kind == "hash" else ("GET", key))))
+        dump += key + str(await kv.run(*READ[kind](key)))
     await database.close()
     await kv.close()
     for secret in [*of_client[:-1], *never_anywhere(backend)]:

@@ -213,3 +213,12 @@ async def test_a_malformed_request_never_succeeds(backend: Backend, raw: bytes) 
     answer = await asyncio.wait_for(reader.read(20), 5)
     writer.close()
     assert answer == b"" or answer.startswith(b"HTTP/1.1 4")
+
+
+async def test_a_body_that_does_not_come_ends_the_connection(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("handlers.base.BODY_S", 0.2)
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(backend.url.rsplit(":", 1)[1]))
+    writer.write(b'POST /api/auth HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\n\r\n{"action"')
+    assert await asyncio.wait_for(reader.read(1), 3) == b""
+    writer.close()
+    assert await backend.kaimen.health.wait_idle(1)
