@@ -125,7 +125,6 @@ def _redis_client(url: str) -> "aioredis.Redis":
         return aioredis.Redis.from_url(
             url,
             decode_responses=True,
-            socket_timeout=COMMAND_TIMEOUT_S * 2,
             socket_connect_timeout=COMMAND_TIMEOUT_S,
             retry=Retry(NoBackoff(), 0),
             max_connections=16,

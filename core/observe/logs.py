@@ -14,6 +14,7 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+_bound: list[FilteringBoundLogger] = [structlog.get_logger()]
 
 
 def set_up_logs(level: str, log_format: str) -> None:
@@ -25,15 +26,14 @@ def set_up_logs(level: str, log_format: str) -> None:
         processors=[structlog.processors.add_log_level, stamp, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
         logger_factory=structlog.WriteLoggerFactory(sys.stdout),
-        cache_logger_on_first_use=True,
     )
+    _bound[:] = [structlog.get_logger().bind()]  # structlog's own get_logger would bind anew at each call
     logging.basicConfig(handlers=[_LibraryHandler()], level=max(LEVELS[level], logging.WARNING), force=True)
 
 
 def get_logger() -> FilteringBoundLogger:
     """The logger: ``log.info("event", name=value)``."""
-    logger: FilteringBoundLogger = structlog.get_logger()
-    return logger
+    return _bound[-1]
 
 
 def frames_of(error: BaseException) -> list[str]:
