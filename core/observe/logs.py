@@ -8,12 +8,24 @@ import json
 import logging
 import sys
 import traceback
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 from structlog.typing import FilteringBoundLogger
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+class _Stdout:
+    """Standard output as it is at the moment: whoever redirects it for a while must not keep the logs."""
+
+    def write(self, text: str) -> int:
+        return sys.stdout.write(text)
+
+    def flush(self) -> None:
+        sys.stdout.flush()
+
+
 _bound: list[FilteringBoundLogger] = [structlog.get_logger()]
 
 
@@ -25,7 +37,7 @@ def set_up_logs(level: str, log_format: str) -> None:
     structlog.configure(
         processors=[structlog.processors.add_log_level, stamp, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=structlog.WriteLoggerFactory(sys.stdout),
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _Stdout())),
     )
     _bound[:] = [structlog.get_logger().bind()]  # structlog's own get_logger would bind anew at each call
     logging.basicConfig(handlers=[_LibraryHandler()], level=max(LEVELS[level], logging.WARNING), force=True)
