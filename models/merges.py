@@ -39,7 +39,6 @@ SELECT_ALIASES = "SELECT id FROM users WHERE merged_into = %s"
 MOVE_ALIASES = "UPDATE users SET merged_into = %s WHERE merged_into = %s"  # one step leads from any alias to the user
 SET_ALIAS = "UPDATE users SET merged_into = %s, updated_at = %s WHERE id = %s"
 INSERT = "INSERT INTO merges (id, survivor_id, merged_id, merged_at, undo_data) VALUES (%s, %s, %s, %s, %s)"
-PRUNE = "DELETE FROM merges WHERE merged_at < %s"
 
 Record = dict[str, Any]
 Reseal = Callable[[str, str, str], str | None]
@@ -172,7 +171,6 @@ def _undo(keeps: Record, gives: Record, changes: Record, filled: dict[str, Recor
 
 
 async def _keep_undo(tx: Tx, survivor_id: str, merged_id: str, undo: Record, occasion: Occasion) -> None:
-    await tx.execute(PRUNE, [occasion.at - UNDO_MS])
     record = json.dumps(undo, ensure_ascii=False, separators=(",", ":"))
     merge_id = uuid_utils.uuid7().hex
     await tx.execute(INSERT, [merge_id, survivor_id, merged_id, occasion.at, record])
