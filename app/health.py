@@ -30,6 +30,10 @@ class Health:
         if not self._under_way:
             self._idle.set()
 
+    def under_way(self) -> int:
+        """Requests that have not been answered yet."""
+        return len(self._under_way)
+
     async def wait_idle(self, timeout_s: float) -> bool:
         """Waits until nothing is under way; False if the time was too short."""
         try:

@@ -1,37 +1,22 @@
 """What ``kaimen users merge``, ``unmerge`` and ``delete`` do."""
 
-import getpass
+import contextlib
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 
 import click
 
 from app.accounts.privacy import pseudonym_of
-from app.auth.keyring import open_keyring
-from app.crypto.sealing import BlindIndex, Sealer
+from app.avatars.service import sweep
+from app.avatars.storage import open_storage
 from app.users.views import reseal_phone
-from cli import serving
-from cli.compose import make_sealer
-from core.clock import Clock
-from core.settings import load_settings
+from cli import operating, serving
+from core.errors import AppError
 from models import deletions, merges, unmerges
 from models import users as user_rows
-from models.db import Database, Tx
+from models.db import Tx
 from models.merges import Merged, Occasion
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What the commands need of the services."""
-
-    database: Database
-    clock: Clock
-    sealer: Sealer
-    index: BlindIndex
-    actor: str
 
 
 class _DryRun(Exception):
@@ -42,8 +27,8 @@ async def run_merge(one: str, other: str, *, dry_run: bool) -> None:
     """Merges, or rolls the very same transaction back, and tells what it did."""
     outcome: list[Merged] = []
 
-    async with opened_tools() as tools:
-        occasion = Occasion(tools.clock.now_ms(), partial(reseal_phone, tools.sealer), actor=tools.actor)
+    async with operating.opened() as tools:
+        occasion = Occasion(tools.clock.now_ms(), partial(reseal_phone, tools.sealer), actor=operating.actor())
 
         async def work(tx: Tx) -> None:
             outcome[:] = [await _merge(tx, one, other, occasion)]
@@ -59,30 +44,22 @@ async def run_merge(one: str, other: str, *, dry_run: bool) -> None:
 
 async def run_unmerge(user_id: str) -> None:
     """Undoes the merge and names the two users."""
-    async with opened_tools() as tools:
-        done = await unmerges.unmerge_users(tools.database, user_id, tools.actor, tools.clock.now_ms())
+    async with operating.opened() as tools:
+        done = await unmerges.unmerge_users(tools.database, user_id, operating.actor(), tools.clock.now_ms())
     click.echo(f"user {done.restored_id} is separate from {done.survivor_id} again")
 
 
 async def run_delete(user_id: str) -> None:
     """Deletes the user, also when the id is an alias."""
-    async with opened_tools() as tools:
+    async with operating.opened() as tools:
         found = (await user_rows.find_survivors(tools.database, [user_id])).get(user_id)
         if found is None:
             raise serving.Refused(f"there is no user {user_id}")
-        pseudonym = pseudonym_of(tools.index, found.id)
-        await deletions.delete_user(tools.database, found.id, pseudonym, tools.actor, tools.clock.now_ms())
+        pseudonym = pseudonym_of(await tools.index(), found.id)
+        await deletions.delete_user(tools.database, found.id, pseudonym, operating.actor(), tools.clock.now_ms())
+        with contextlib.suppress(AppError):  # the running server does it later
+            await sweep(tools.database, tools.clock, open_storage(tools.settings, tools.clock))
     click.echo(f"user {found.id} is deleted; the audit calls it {pseudonym}")
-
-
-@asynccontextmanager
-async def opened_tools() -> AsyncIterator[Tools]:
-    """Database and keys; neither Redis nor WeChat is needed."""
-    settings, clock = load_settings(), Clock()
-    async with serving.opened_database(settings) as database:
-        sealer = make_sealer(settings)
-        index = BlindIndex((await open_keyring(database, sealer, clock)).index)
-        yield Tools(database, clock, sealer, index, f"cli:{getpass.getuser()}")
 
 
 async def _merge(tx: Tx, one: str, other: str, occasion: Occasion) -> Merged:

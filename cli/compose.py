@@ -3,14 +3,18 @@
 import base64
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 
 from app.accounts.bindings import Bindings
 from app.accounts.credentials import Credentials
+from app.accounts.devices import Devices
 from app.accounts.privacy import Privacy
 from app.apps import Apps
 from app.auth.cookies import Cookies
 from app.auth.exchange import CodeExchange
-from app.auth.keyring import KEEP_MS, open_keyring
+from app.auth.grants import Grants
+from app.auth.guard import SessionGuard
+from app.auth.keyring import KEEP_MS, Keyring, open_keyring
 from app.auth.limits import Limits
 from app.auth.revocation import Revocations
 from app.auth.session_hub import SessionHub
@@ -18,125 +22,350 @@ from app.auth.session_list import SessionList
 from app.auth.sign_in import Auth
 from app.auth.signals import Signals
 from app.auth.tokens import LEEWAY_S, Tokens
+from app.auth.wafer import Wafer
+from app.avatars.service import Avatars
+from app.avatars.storage import AvatarStorage, open_storage
+from app.callbacks.intake import Intake, Work
+from app.callbacks.partner import Partners
+from app.callbacks.pay import PayNotifications
+from app.callbacks.people import People
+from app.callbacks.push import Push
 from app.crypto.passwords import Passwords
 from app.crypto.sealing import BlindIndex, Sealer
+from app.events.addresses import Allowed
+from app.events.dispatch import Dispatcher
+from app.events.relay import Relay
 from app.health import Health
 from app.kaimen import Kaimen
+from app.oauth.jssdk import JsSdk
+from app.oauth.login import OAuthLogin
+from app.oauth.tickets import Tickets
+from app.oauth.user_tokens import UserTokens
 from app.operations.retention import Pruner
 from app.operations.trail import Trail
+from app.scan.channels import Channels
+from app.scan.hub import Hub
+from app.scan.official import OfficialScans
+from app.scan.regions import Regions
+from app.scan.service import Scans
 from app.services.credentials import ServiceCredentials
 from app.services.directory import Directory
 from app.services.introspection import Introspection
 from app.services.lending import TokenLending
 from app.users import common_passwords
+from app.users.nickname_check import NicknameCheck
 from app.users.open_data import OpenData
 from app.users.profile import Profiles
-from app.wechat.access_token import AccessTokens
+from app.wechat.access_token import AccessTokens, JsapiTickets
 from app.wechat.client import WeChatClient
 from app.wechat.elsewhere import TokensElsewhere
+from app.wechat.observing import note_call
+from core import failpoints
 from core.clock import Clock
-from core.observe.logs import get_logger
+from core.observe import metrics
 from core.settings import Settings
 from models import notes
 from models.cookie_checks import CookieChecks
 from models.db import Database, open_database
-from models.kv import open_kv
+from models.kv import Kv, open_kv
 from models.notes import BCRYPT_NOTE
 
+KEPT_IN_MEMORY = 1000  # events in a stream that nobody outside this process can read
 EXCHANGE_SLACK_S = 3.0  # beyond WeChat's budget: what the database may take after it
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What everything stands on; ``stack`` closes in the reverse order, so that nothing under way loses its ground."""
+
+    settings: Settings
+    clock: Clock
+    stack: AsyncExitStack
+    database: Database
+    kv: Kv
+    sealer: Sealer
+    apps: Apps
+
+
+@dataclass(frozen=True, slots=True)
+class WeChat:
+    """The way to WeChat."""
+
+    client: WeChatClient
+    access_tokens: AccessTokens
+    tickets: JsapiTickets
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Signing keys, and what is made with them."""
+
+    keyring: Keyring
+    index: BlindIndex
+    tokens: Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """Sessions from their beginning to their end, and who is told."""
+
+    revocations: Revocations
+    hub: SessionHub
+    signals: Signals
+    guard: SessionGuard
+    grants: Grants
+    cookies: Cookies
 
 
 @asynccontextmanager
 async def open_kaimen(settings: Settings, clock: Clock) -> AsyncIterator[Kaimen]:
-    """The services of one process; closed in the reverse order, so that nothing under way loses its ground."""
+    """The services of one process."""
     async with AsyncExitStack() as stack:
-        database = open_database(settings.database_url.get_secret_value(), clock)
-        stack.push_async_callback(database.close)
-        kv = open_kv(settings.redis_url.get_secret_value(), clock)
-        stack.push_async_callback(kv.close)
-        wechat = WeChatClient(clock, api_url=settings.wechat_api_url, observer=log_wechat_call)
-        stack.callback(wechat.close)
-        sealer = make_sealer(settings)
-        elsewhere = TokensElsewhere(settings.apps)
-        stack.callback(elsewhere.close)
-        access_tokens = AccessTokens(wechat, kv, clock, sealer, elsewhere)
-        stack.push_async_callback(access_tokens.close)
+        ground = open_ground(settings, clock, stack)
+        wechat = open_wechat(ground)
+        keys = await open_keys(ground)
+        sessions = await open_sessions(ground, keys)
+        yield await open_services(ground, wechat, keys, sessions)
 
-        keyring = await open_keyring(database, sealer, clock, keys_kept_ms(settings))
-        await keyring.start()
-        stack.push_async_callback(keyring.stop)
-        index = BlindIndex(keyring.index)
-        tokens = Tokens(
-            keyring,
-            clock,
-            issuer=settings.public_url,
-            audience=settings.audience or settings.public_url,
-            ttl_s=settings.access_ttl_s,
-        )
-        revocations = Revocations(database, clock, keep_s=settings.access_ttl_s + 2 * LEEWAY_S)
-        await revocations.start()
-        stack.push_async_callback(revocations.stop)
-        session_hub = SessionHub()
-        signals = Signals(kv, revocations, session_hub)
-        signals.start()
-        stack.push_async_callback(signals.stop)
-        limits = Limits(kv, clock, settings.limits, on=settings.rate_limits == "on")
-        stack.push_async_callback(limits.close)
-        cookies = Cookies(keyring, tokens, CookieChecks(database), revocations, clock, ttl_s=settings.refresh_ttl_s)
-        stack.push_async_callback(cookies.close)
-        common_passwords.load()
 
-        apps = Apps(settings.apps)
-        open_data = OpenData(database, sealer, apps, clock)
-        profiles = Profiles(database, clock, sealer, index, apps, open_data, wechat, access_tokens)
-        profiles.on_update = signals.user_updated
-        exchange = CodeExchange(kv, database, clock, patience_s=settings.wx_budget_s + EXCHANGE_SLACK_S)
-        passwords = Passwords(await find_bcrypt_cost(database))
-        auth = Auth(
+def open_ground(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Ground:
+    """Database and Redis; connections are made when they are needed."""
+    database = open_database(settings.database_url.get_secret_value(), clock)
+    stack.push_async_callback(database.close)
+    kv = open_kv(settings.redis_url.get_secret_value(), clock)
+    stack.push_async_callback(kv.close)
+    stack.callback(metrics.DB_POOL.watch(database.load))
+    stack.callback(metrics.REDIS_POOL.watch(kv.load))
+    return Ground(settings, clock, stack, database, kv, make_sealer(settings), Apps(settings.apps))
+
+
+def open_wechat(ground: Ground) -> WeChat:
+    """WeChat's client, and the access_token that all instances share."""
+    settings, stack = ground.settings, ground.stack
+    api_url, mp_url = settings.wechat_api_url, settings.wechat_mp_url
+    client = WeChatClient(ground.clock, api_url=api_url, mp_url=mp_url, observer=note_call)
+    stack.callback(client.close)
+    stack.callback(metrics.WECHAT_BREAKER.watch(client.breaker_states))
+    elsewhere = TokensElsewhere(settings.apps)
+    stack.callback(elsewhere.close)
+    ground.apps.listeners.append(elsewhere.replace)
+    access_tokens = AccessTokens(client, ground.kv, ground.clock, ground.sealer, elsewhere)
+    stack.push_async_callback(access_tokens.close)
+    tickets = JsapiTickets(client, access_tokens, ground.kv, ground.clock, ground.sealer)
+    stack.push_async_callback(tickets.close)
+    return WeChat(client, access_tokens, tickets)
+
+
+async def open_keys(ground: Ground) -> Keys:
+    """Raises ``KeyringUnusable``."""
+    settings = ground.settings
+    keyring = await open_keyring(ground.database, ground.sealer, ground.clock, keys_kept_ms(settings))
+    await keyring.start()
+    ground.stack.push_async_callback(keyring.stop)
+    audience = settings.audience or settings.public_url
+    tokens = Tokens(keyring, ground.clock, issuer=settings.public_url, audience=audience, ttl_s=settings.access_ttl_s)
+    return Keys(keyring, BlindIndex(keyring.index), tokens)
+
+
+async def open_sessions(ground: Ground, keys: Keys) -> Sessions:
+    """Reads the revocation feed before anything asks it."""
+    settings, clock, database, stack = ground.settings, ground.clock, ground.database, ground.stack
+    revocations = Revocations(database, clock, keep_s=settings.access_ttl_s + 2 * LEEWAY_S)
+    await revocations.start()
+    stack.push_async_callback(revocations.stop)
+    stack.callback(metrics.FEED_AGE_S.watch(revocations.age_s))
+    hub = SessionHub()
+    stack.callback(metrics.SOCKETS.watch(hub.size))
+    signals = Signals(ground.kv, revocations, hub)
+    signals.start()
+    stack.push_async_callback(signals.stop)
+    checks = CookieChecks(database)
+    cookies = Cookies(keys.keyring, keys.tokens, checks, revocations, clock, ttl_s=settings.refresh_ttl_s)
+    stack.push_async_callback(cookies.close)
+    grants = Grants(settings, database, clock, ground.sealer, keys.tokens, revocations)
+    stack.push_async_callback(grants.close)
+    guard = SessionGuard(database, clock, keys.tokens, revocations)
+    return Sessions(revocations, hub, signals, guard, grants, cookies)
+
+
+def open_relay(ground: Ground, signals: Signals) -> Relay:
+    """Tells other services what happened, if no other process does."""
+    settings, database, clock = ground.settings, ground.database, ground.clock
+    in_memory = settings.redis_url.get_secret_value() == "memory://"
+    failpoints.arm(settings.failpoint)
+    dispatcher = Dispatcher(database, clock, ground.sealer, allowed_targets(settings))
+    kept = min(settings.events_kept, KEPT_IN_MEMORY) if in_memory else settings.events_kept
+    relay = Relay(database, ground.kv, clock, dispatcher, kept=kept)
+    relay.tell_leader = signals.events_written
+    signals.on_written = relay.wake
+    relay.start()
+    ground.stack.push_async_callback(relay.stop)
+    return relay
+
+
+def allowed_targets(settings: Settings) -> Allowed:
+    """Where webhooks may lead; in development also without TLS."""
+    return Allowed(settings.webhook_networks, plain=settings.env == "development")
+
+
+async def open_services(ground: Ground, wechat: WeChat, keys: Keys, sessions: Sessions) -> Kaimen:
+    """What the handlers call."""
+    settings, clock, database, sealer = ground.settings, ground.clock, ground.database, ground.sealer
+    index, apps, revocations = keys.index, ground.apps, sessions.revocations
+    limits = Limits(ground.kv, clock, settings.limits, on=settings.rate_limits == "on")
+    ground.stack.push_async_callback(limits.close)
+    open_data = OpenData(database, sealer, apps, clock)
+    profiles = make_profiles(ground, wechat, index, open_data)
+    profiles.on_update = sessions.signals.user_updated
+    storage = open_storage(settings, clock)
+    ground.stack.callback(storage.close)
+    avatars = Avatars(database, clock, storage, profiles, limits)
+    common_passwords.load()
+    passwords = Passwords(await find_bcrypt_cost(database))
+    exchange = CodeExchange(ground.kv, database, clock, patience_s=settings.wx_budget_s + EXCHANGE_SLACK_S)
+    user_tokens = UserTokens(database, clock, sealer, wechat.client)
+    people = People(database, clock, index, revocations, profiles, user_tokens, wechat.client)
+    ground.stack.push_async_callback(people.close)
+    ground.stack.callback(metrics.PASSWORDS.watch(passwords.waiting))
+    health = Health(database, ground.kv)
+    ground.stack.callback(metrics.UNDER_WAY.watch(health.under_way))
+    auth = Auth(
+        settings,
+        database,
+        clock,
+        apps,
+        sealer,
+        index,
+        keys.tokens,
+        sessions.grants,
+        sessions.guard,
+        passwords,
+        exchange,
+        wechat.client,
+        profiles,
+        limits,
+    )
+    ground.stack.push_async_callback(auth.close)
+    channels = Channels(settings, apps, wechat.client, wechat.access_tokens)
+    scans, scan_hub = open_scans(ground, channels, sessions, limits, profiles)
+    push, pay = open_callbacks(ground, people, OfficialScans(scans, channels, people.tell))
+    return Kaimen(
+        settings,
+        clock,
+        apps,
+        keys.keyring,
+        auth,
+        sessions.guard,
+        profiles,
+        avatars,
+        open_data,
+        health,
+        bindings=Bindings(database, clock, sealer, index, apps, wechat.client, revocations, profiles),
+        credentials=Credentials(database, clock, sealer, passwords, revocations, limits),
+        privacy=Privacy(database, clock, sealer, index, revocations, avatars),
+        service_credentials=open_service_credentials(ground),
+        introspection=Introspection(database, clock, sessions.guard, keys.tokens),
+        directory=Directory(apps, database, clock, sealer, index, revocations),
+        lending=TokenLending(apps, wechat.client, wechat.access_tokens),
+        limits=limits,
+        cookies=sessions.cookies,
+        wafer=open_wafer(ground, keys, sessions, auth, profiles),
+        session_list=SessionList(database, revocations, clock),
+        session_hub=sessions.hub,
+        signals=sessions.signals,
+        trail=await open_trail(ground, index, storage),
+        oauth=OAuthLogin(
             settings,
-            database,
+            ground.kv,
             clock,
             apps,
-            sealer,
-            index,
-            tokens,
-            passwords,
-            revocations,
+            wechat.client,
             exchange,
-            wechat,
-            profiles,
+            sessions.grants,
             limits,
-        )
-        stack.push_async_callback(auth.close)
-        service_credentials = ServiceCredentials(database, kv, clock, sealer)
-        stack.push_async_callback(service_credentials.close)
-        trail = Trail(database, clock, index)
-        stack.push_async_callback(trail.close)
-        pruner = Pruner(database, clock, settings)
-        await pruner.start()
-        stack.push_async_callback(pruner.stop)
-        yield Kaimen(
-            settings,
-            clock,
-            keyring,
-            auth,
             profiles,
-            open_data,
-            Health(database, kv),
-            bindings=Bindings(database, clock, sealer, index, apps, wechat, revocations, profiles),
-            credentials=Credentials(database, clock, sealer, passwords, revocations, limits),
-            privacy=Privacy(database, clock, sealer, index, revocations),
-            service_credentials=service_credentials,
-            introspection=Introspection(database, clock, auth, tokens),
-            directory=Directory(settings, database, clock, sealer, index, revocations),
-            lending=TokenLending(apps, wechat, access_tokens),
-            limits=limits,
-            cookies=cookies,
-            session_list=SessionList(database, revocations, clock),
-            session_hub=session_hub,
-            signals=signals,
-            trail=trail,
-        )
+            user_tokens,
+        ),
+        tickets=Tickets(database, clock, keys.keyring, sessions.grants, limits, ttl_s=settings.refresh_ttl_s),
+        js_sdk=JsSdk(settings, clock, apps, wechat.tickets),
+        scans=scans,
+        scan_hub=scan_hub,
+        push=push,
+        pay=pay,
+        partners=Partners(settings.partners, database, clock, scans),
+        devices=Devices(database),
+        relay=open_relay(ground, sessions.signals),
+    )
+
+
+def open_scans(
+    ground: Ground, channels: Channels, sessions: Sessions, limits: Limits, profiles: Profiles
+) -> tuple[Scans, Hub]:
+    """QR login."""
+    settings, kv, clock = ground.settings, ground.kv, ground.clock
+    hub = Hub(kv, clock, limited=limits.on)
+    regions = Regions(settings.geoip_file)
+    ground.stack.callback(regions.close)
+    scans = Scans(settings, ground.database, kv, clock, hub, channels, limits, sessions.grants, profiles, regions)
+    hub.start()
+    ground.stack.callback(metrics.SOCKETS.watch(hub.size))
+    ground.stack.push_async_callback(hub.stop)
+    return scans, hub
+
+
+def make_profiles(ground: Ground, wechat: WeChat, index: BlindIndex, open_data: OpenData) -> Profiles:
+    """Profiles, their nicknames checked by WeChat if the settings say so."""
+    settings, database, apps = ground.settings, ground.database, ground.apps
+    on = settings.content_check == "on"
+    return Profiles(
+        database,
+        ground.clock,
+        ground.sealer,
+        index,
+        apps,
+        open_data,
+        wechat.client,
+        wechat.access_tokens,
+        NicknameCheck(database, apps, wechat.client, wechat.access_tokens, on=on),
+        avatar_base=f"{settings.public_url}{settings.path_prefix}/avatar",
+    )
+
+
+def open_wafer(ground: Ground, keys: Keys, sessions: Sessions, auth: Auth, profiles: Profiles) -> Wafer:
+    """Wafer's clients, whose sessions are ours."""
+    checks, ttl_s = CookieChecks(ground.database), ground.settings.refresh_ttl_s
+    skeys = Cookies(keys.keyring, keys.tokens, checks, sessions.revocations, ground.clock, ttl_s=ttl_s, purpose="skey")
+    wafer = Wafer(auth, skeys, profiles)
+    ground.stack.push_async_callback(wafer.close)
+    return wafer
+
+
+def open_service_credentials(ground: Ground) -> ServiceCredentials:
+    """Credentials of other services; remembers those it has verified."""
+    credentials = ServiceCredentials(ground.database, ground.kv, ground.clock, ground.sealer)
+    ground.stack.push_async_callback(credentials.close)
+    return credentials
+
+
+async def open_trail(ground: Ground, index: BlindIndex, storage: AvatarStorage) -> Trail:
+    """The audit, and what deletes its old entries."""
+    trail = Trail(ground.database, ground.clock, index)
+    ground.stack.push_async_callback(trail.close)
+    pruner = Pruner(ground.database, ground.clock, ground.settings, storage)
+    await pruner.start()
+    ground.stack.push_async_callback(pruner.stop)
+    return trail
+
+
+def open_callbacks(ground: Ground, people: People, official: OfficialScans) -> tuple[Push, PayNotifications]:
+    """The message push and WeChat Pay's notifications, and what works on what they brought."""
+    push = Push(ground.apps, ground.clock, {**people.actions, **official.actions}, people.tell)
+    pay = PayNotifications(ground.settings.merchants, ground.database, ground.clock)
+    works: dict[str, Work] = {"wechat": push.work, "wechatpay": pay.work}
+    push.intake = pay.intake = intake = Intake(ground.database, ground.clock, ground.sealer, works)
+    intake.start()
+    ground.stack.push_async_callback(intake.stop)
+    return push, pay
 
 
 async def find_bcrypt_cost(database: Database) -> int:
@@ -153,11 +382,3 @@ def keys_kept_ms(settings: Settings) -> dict[str, int]:
 def make_sealer(settings: Settings) -> Sealer:
     """Seals under the newest master key."""
     return Sealer([(key_id, base64.b64decode(key.get_secret_value())) for key_id, key in settings.master_keys])
-
-
-def log_wechat_call(
-    api: str, appid: str, outcome: str, errcode: int | None, rid: str | None, duration_s: float
-) -> None:
-    """One line for each call that did not simply succeed; those that did are at debug level."""
-    write = get_logger().debug if outcome == "ok" else get_logger().info
-    write("wechat", api=api, appid=appid, outcome=outcome, errcode=errcode, rid=rid, ms=round(duration_s * 1000, 1))

@@ -11,9 +11,10 @@ import click
 from cli import serving
 from cli.main import start_logs
 from core.clock import Clock
-from core.settings import App, Settings, load_settings
+from core.settings import App, Merchant, Settings, load_settings
 from models import migrations
 from simulator import DEFAULT_APPS, Simulator
+from simulator.pay import merchant_settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,9 @@ async def simulated(options: Options, given: Settings, port: int) -> AsyncIterat
         return
     own_apps = [_as_given(app) for app in given.apps]
     apps = own_apps or DEFAULT_APPS
-    simulator = Simulator(apps=apps, backend_url=f"http://127.0.0.1:{port}{given.path_prefix}", any_code=True)
+    merchants = [_as_given(merchant) for merchant in given.merchants] or None
+    backend_url = f"http://127.0.0.1:{port}{given.path_prefix}"
+    simulator = Simulator(apps=apps, merchants=merchants, backend_url=backend_url, any_code=True)
     try:
         await simulator.start(host=given.host, port=options.simulator_port)
     except OSError:
@@ -61,19 +64,23 @@ async def simulated(options: Options, given: Settings, port: int) -> AsyncIterat
             "choose another with --simulator-port"
         ) from None
     try:
-        yield {"wechat_api_url": f"http://127.0.0.1:{simulator.port}", "apps": apps}
+        url = f"http://127.0.0.1:{simulator.port}"
+        found = {"wechat_api_url": url, "wechat_open_url": url, "wechat_mp_url": url, "apps": apps}
+        yield {**found, "merchants": merchant_settings(simulator)}
     finally:
         await simulator.stop()
 
 
-def _as_given(app: App) -> dict[str, Any]:
-    url = app.access_token_url.get_secret_value() if app.access_token_url else None
-    return {"appid": app.appid, "kind": app.kind, "secret": app.secret, "accessTokenUrl": url}
+def _as_given(one: App | Merchant) -> dict[str, Any]:
+    """The app or merchant in clear and with the names of the settings."""
+    fields = one.model_dump(by_alias=True, exclude_none=True)
+    return {name: getattr(value, "get_secret_value", lambda value=value: value)() for name, value in fields.items()}
 
 
 def greeting(settings: Settings, simulator_url: str | None) -> str:
     """Where everything is, and a login to paste into another terminal."""
-    lines = ["", "  Kaimen 开门", "", f"  backend     {settings.public_url}{settings.path_prefix}"]
+    backend = f"{settings.public_url}{settings.path_prefix}"
+    lines = ["", "  Kaimen 开门", "", f"  backend     {backend}   (open it: QR login, with a phone beside it)"]
     if simulator_url:
         lines.append(f"  simulator   {simulator_url}   (open it: a phone to log in with)")
     lines += [f"  data        {settings.data_dir}", "", "  Log in from another terminal:", ""]

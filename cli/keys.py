@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.showing import as_time, current_actor, show_rows
+from cli.tables import output_options, show
 
 if TYPE_CHECKING:
     from app.auth.rotation import KeyRotation, KeyState
 
-HEADINGS = ("id", "purpose", "state", "created", "signs from", "verifies until")
+COLUMNS = ("id", "purpose", "state", "createdAt", "signsFrom", "verifiesUntil")
 
 
 @click.group()
@@ -20,13 +20,13 @@ def keys() -> None:
 
 
 @keys.command("list")
-@click.option("--json", "as_json", is_flag=True, help="JSON lines, for scripts.")
-def list_keys(as_json: bool) -> None:
+@output_options
+def list_keys(output: str | None) -> None:
     """Show every key and what it does now."""
 
     async def work() -> None:
         async with _rotation() as rotation:
-            show_rows(HEADINGS, [_row(one) for one in await rotation.states()], as_json=as_json)
+            show([_row(one) for one in await rotation.states()], COLUMNS, output)
 
     _run(work)
 
@@ -38,10 +38,12 @@ def list_keys(as_json: bool) -> None:
 def rotate(purpose: str, in_s: int | None, now: bool) -> None:
     """Publish a new key; it signs later, when all caches have it. No restart is needed."""
 
+    from cli import operating
+
     async def work() -> None:
         async with _rotation() as rotation:
-            key = await rotation.rotate(purpose, current_actor(), 0 if now else in_s)
-            click.echo(f"{key.id} is published and signs from {as_time(key.signs_from)}")
+            key = await rotation.rotate(purpose, operating.actor(), 0 if now else in_s)
+            click.echo(f"{key.id} is published and signs from {operating.shown_time(key.signs_from)}")
 
     _run(work)
 
@@ -52,9 +54,11 @@ def rotate(purpose: str, in_s: int | None, now: bool) -> None:
 def retire(key_id: str, force: bool) -> None:
     """End a key before its time, such as one that leaked."""
 
+    from cli import operating
+
     async def work() -> None:
         async with _rotation() as rotation:
-            await rotation.retire(key_id, current_actor(), force=force)
+            await rotation.retire(key_id, operating.actor(), force=force)
             click.echo(f"{key_id} is retired")
 
     _run(work)
@@ -73,16 +77,21 @@ def _run(work: Any) -> None:
 @asynccontextmanager
 async def _rotation() -> "AsyncIterator[KeyRotation]":
     from app.auth.rotation import KeyRotation
-    from cli import compose, serving
-    from core.clock import Clock
-    from core.settings import load_settings
+    from cli import compose, operating
 
-    settings = load_settings()
-    async with serving.opened_database(settings) as database:
-        yield KeyRotation(database, compose.make_sealer(settings), Clock(), compose.keys_kept_ms(settings))
+    async with operating.opened() as tools:
+        yield KeyRotation(tools.database, tools.sealer, tools.clock, compose.keys_kept_ms(tools.settings))
 
 
-def _row(one: "KeyState") -> tuple[Any, ...]:
+def _row(one: "KeyState") -> dict[str, Any]:
+    from cli.operating import shown_time
+
     key = one.key
-    until = as_time(one.verifies_until)
-    return key.id, key.purpose, one.state, as_time(key.created_at), as_time(key.signs_from), until
+    return {
+        "id": key.id,
+        "purpose": key.purpose,
+        "state": one.state,
+        "createdAt": shown_time(key.created_at),
+        "signsFrom": shown_time(key.signs_from),
+        "verifiesUntil": shown_time(one.verifies_until),
+    }

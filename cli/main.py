@@ -8,6 +8,9 @@ import click
 
 from cli import users_accounts, users_admin, users_import  # noqa: F401 - register their commands
 from cli.audit import audit
+from cli.backup import backup, restore
+from cli.doctor import doctor
+from cli.events import events
 from cli.keys import keys
 from cli.prune import prune
 from cli.reseal import reseal
@@ -15,6 +18,7 @@ from cli.services import services
 from cli.sessions import sessions
 from cli.stats import stats
 from cli.users import users
+from cli.webhooks import webhooks
 
 if TYPE_CHECKING:
     from core.settings import Settings
@@ -33,6 +37,8 @@ def main() -> None:
 def serve() -> None:
     """Serve with the settings as they are (for production, under a supervisor)."""
     from cli import serving
+    from cli.reloading import reloading_apps
+    from cli.supervisor import Supervisor
     from core.observe.logs import get_logger
     from core.settings import load_settings
 
@@ -43,11 +49,13 @@ def serve() -> None:
         with serving.single_process(settings):
             await serving.check_migrated(settings)
             sockets = serving.bind(settings.host, settings.port, settings.unix_socket, share=True)
-            async with serving.serving(settings, sockets) as kaimen:
+            supervisor, status = Supervisor(), f"serving {settings.public_url}"
+            async with serving.kept_ledger(settings, stopped), serving.serving(settings, sockets) as kaimen:
                 await kaimen.trail.note_settings(settings)
-                get_logger().info("serving", url=settings.public_url, host=settings.host, port=settings.port)
-                await stopped.wait()
-                get_logger().info("stopping")
+                async with reloading_apps(kaimen, supervisor), supervisor.watching(status):
+                    get_logger().info("serving", url=settings.public_url, host=settings.host, port=settings.port)
+                    await stopped.wait()
+                    get_logger().info("stopping")
 
     serving.run(work)
 
@@ -96,5 +104,10 @@ main.add_command(audit)
 main.add_command(stats)
 main.add_command(prune)
 main.add_command(reseal)
+main.add_command(backup)
+main.add_command(restore)
+main.add_command(doctor)
 main.add_command(keys)
 main.add_command(services)
+main.add_command(webhooks)
+main.add_command(events)

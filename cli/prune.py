@@ -15,12 +15,14 @@ def prune(dry_run: bool, output: str | None) -> None:
 
     A running server does the same every hour; one process at a time.
     """
+    from app.avatars.storage import open_storage
     from app.operations.retention import Pruner
     from cli import operating, serving
 
     async def work() -> None:
         async with operating.opened() as tools:
-            pruner = Pruner(tools.database, tools.clock, tools.settings)
+            storage = open_storage(tools.settings, tools.clock)
+            pruner = Pruner(tools.database, tools.clock, tools.settings, storage)
             limits = pruner.limits()
             counts = await pruner.count() if dry_run else await pruner.run_once()
             if counts is None:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from app.services.scopes import SCOPES
-from cli.showing import as_time, current_actor, show_rows
+from cli.tables import output_options, show
 
 if TYPE_CHECKING:
     from app.services.registry import ServiceRegistry
+
+COLUMNS = ("name", "scopes", "createdAt")
 
 
 @click.group()
@@ -23,23 +25,28 @@ def services() -> None:
 @click.option("--scope", "scopes", multiple=True, required=True, type=click.Choice(SCOPES), help="May be repeated.")
 def add(name: str, scopes: tuple[str, ...]) -> None:
     """Let a service in, and print its secret: this once, never again."""
+    from cli import operating
 
     async def work() -> None:
         async with _registry() as registry:
-            click.echo(await registry.add(name, scopes, current_actor()))
+            click.echo(await registry.add(name, scopes, operating.actor()))
 
     _run(work)
 
 
 @services.command("list")
-@click.option("--json", "as_json", is_flag=True, help="JSON lines, for scripts.")
-def list_services(as_json: bool) -> None:
+@output_options
+def list_services(output: str | None) -> None:
     """Show the services and what they may do."""
+    from cli.operating import shown_time
 
     async def work() -> None:
         async with _registry() as registry:
-            rows = [(one.name, one.scopes, as_time(one.created_at)) for one in await registry.list_all()]
-            show_rows(("name", "scopes", "created"), rows, as_json=as_json)
+            rows = [
+                {"name": one.name, "scopes": list(one.scopes), "createdAt": shown_time(one.created_at)}
+                for one in await registry.list_all()
+            ]
+            show(rows, COLUMNS, output)
 
     _run(work)
 
@@ -48,10 +55,11 @@ def list_services(as_json: bool) -> None:
 @click.argument("name")
 def remove(name: str) -> None:
     """Refuse a service from now on; running processes notice within a second."""
+    from cli import operating
 
     async def work() -> None:
         async with _registry() as registry:
-            await registry.remove(name, current_actor())
+            await registry.remove(name, operating.actor())
             click.echo(f"{name} is removed")
 
     _run(work)
@@ -70,10 +78,7 @@ def _run(work: Any) -> None:
 @asynccontextmanager
 async def _registry() -> "AsyncIterator[ServiceRegistry]":
     from app.services.registry import ServiceRegistry
-    from cli import compose, serving
-    from core.clock import Clock
-    from core.settings import load_settings
+    from cli import operating
 
-    settings = load_settings()
-    async with serving.opened_database(settings) as database:
-        yield ServiceRegistry(database, compose.make_sealer(settings), Clock())
+    async with operating.opened() as tools:
+        yield ServiceRegistry(tools.database, tools.sealer, tools.clock)

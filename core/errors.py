@@ -80,6 +80,7 @@ class Code(Enum):
     REAUTH_REQUIRED = Kind(
         4035, 403, NOTICE, "请重新登录后再进行此操作", "Log in again first: this needs a login of the last 5 minutes"
     )
+    WRONG_MATCH_CODE = Kind(4036, 403, NOTICE, "配对码不正确", "The match code is wrong")
     NOT_FOUND = Kind(4040, 404, NOTICE, "资源不存在", "Not found")
     NOT_REGISTERED = Kind(4041, 404, NOTICE, "用户尚未注册", "No account yet; register first")
     UNKNOWN_APP = Kind(4042, 404, NOTICE, "未配置的 appid", "This appid is not configured here")
@@ -87,11 +88,15 @@ class Code(Enum):
     USERNAME_TAKEN = Kind(4090, 409, NOTICE, "用户名已被占用", "The username is taken")
     ALREADY_REGISTERED = Kind(4091, 409, NOTICE, "该用户已注册，请直接登录", "Already registered; log in instead")
     IDENTITY_CONFLICT = Kind(4092, 409, NOTICE, "该信息已绑定到其他账号", "This is already bound to another account")
+    WRONG_STATE = Kind(4093, 409, NOTICE, "当前状态不允许此操作", "The scan is not in a state that allows this")
     LAST_CREDENTIAL = Kind(
         4094, 409, NOTICE, "这是最后一种登录方式，不能移除", "This is the last way to log in and cannot be removed"
     )
+    SCAN_EXPIRED = Kind(4100, 410, NOTICE, "二维码已过期，请刷新", "The code has expired; get a new one")
+    SCAN_REDEEMED = Kind(4101, 410, NOTICE, "二维码已使用，请刷新", "The code was used; get a new one")
+    SCAN_CANCELLED = Kind(4102, 410, NOTICE, "登录已取消，请刷新二维码", "The login was cancelled; get a new code")
     BODY_TOO_LARGE = Kind(4130, 413, NOTICE, "请求内容过大", "The request body is too large")
-    UNSUPPORTED_MEDIA_TYPE = Kind(4150, 415, NOTICE, "请求须为 application/json", "Send the body as application/json")
+    UNSUPPORTED_MEDIA_TYPE = Kind(4150, 415, NOTICE, "不支持的内容类型", "This kind of content is not taken here")
     RATE_LIMITED = Kind(4290, 429, NOTICE, "请求过于频繁，请稍后再试", "Too many requests; try again later", 5)
     TOO_MANY_ATTEMPTS = Kind(
         4291, 429, WARNING, "尝试次数过多，请稍后再试", "Too many failed attempts; try again later", 60
@@ -99,6 +104,7 @@ class Code(Enum):
     WX_RATE_LIMITED = Kind(
         4292, 429, WARNING, "微信接口繁忙，请稍后再试", "WeChat limits this call; try again later", 60
     )
+    SLOW_DOWN = Kind(4293, 429, NOTICE, "查询过于频繁", "Polled faster than told", 2)
     INTERNAL = Kind(5000, 500, CRITICAL, "服务器内部错误", "Internal error")
     DATABASE_UNAVAILABLE = Kind(
         5001, 503, CRITICAL, "服务暂时不可用，请稍后再试", "The database is unavailable; try again later", 2
@@ -107,6 +113,9 @@ class Code(Enum):
         5002, 503, CRITICAL, "服务暂时不可用，请稍后再试", "The cache is unavailable; try again later", 2
     )
     OVERLOADED = Kind(5003, 503, WARNING, "服务繁忙，请稍后再试", "Too busy right now; try again shortly", 1)
+    STORAGE_UNAVAILABLE = Kind(
+        5004, 503, CRITICAL, "服务暂时不可用，请稍后再试", "The storage of files is unavailable; try again later", 5
+    )
     WX_BAD_REPLY = Kind(5020, 502, CRITICAL, "微信服务返回异常", "WeChat's answer was unusable")
     WX_UNAVAILABLE = Kind(
         5030, 503, WARNING, "微信服务暂时不可用，请稍后再试", "WeChat is unavailable; try again later", 10

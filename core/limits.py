@@ -22,7 +22,11 @@ DEFAULTS = {
     "register_network": Limit(10, 3600),  # registrations by username and password; by WeChat alone not counted
     "code_network": Limit(100, 300),  # WeChat codes that were refused, from one network
     "code_appid": Limit(6000, 60),  # WeChat codes exchanged for one appid: WeChat has a quota for each
+    "oauth_network": Limit(600, 300),  # OAuth logins begun from one network
     "refresh_network": Limit(300, 300),  # refresh tokens that were refused, from one network
+    "scan_network": Limit(30, 60),  # QR logins begun from one network
+    "scan_user": Limit(60, 60),  # scans, confirms and cancels of one user
+    "avatar_user": Limit(20, 3600),  # avatars uploaded by one user
 }
 
 

@@ -3,9 +3,11 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
-from app.auth.sign_in import Auth, Client
+from app.auth.grants import Client
+from app.auth.sign_in import Auth
 from app.commands import AutoLogin, Command, Login, Logout, Register, parse_command
 from core.errors import AppError, Code
+from core.observe import metrics
 from handlers.base import ApiHandler
 
 
@@ -39,9 +41,18 @@ class AuthHandler(ApiHandler):
         try:
             data = await action.run(self.kaimen.auth, command, self.client)
         except AppError as error:
+            metrics.LOGINS.inc(str(name), _method_of(command), error.code.error)
             self.kaimen.trail.refused(str(name), error, self.client.address, self.client.device)
             raise
+        metrics.LOGINS.inc(str(name), _method_of(command), "new" if data["isNewUser"] else "ok")
+        self.subject = data["user"]["id"], data["sessionId"]
         self.reply(await self.sign_in_browser(data) if command.cookie else data)
+
+
+def _method_of(command: Command) -> str:
+    if isinstance(command, AutoLogin):
+        return "refresh"
+    return "wechat" if getattr(command, "code", None) else "password"
 
 
 class LogoutHandler(ApiHandler):
@@ -50,6 +61,6 @@ class LogoutHandler(ApiHandler):
     async def post(self) -> None:
         """Ends the session of the token, or all."""
         claims = await self.authenticate()
-        await self.kaimen.auth.logout(claims, parse_command(Logout, self.json()))
+        await self.kaimen.guard.logout(claims, parse_command(Logout, self.json()))
         self.forget_browser()
         self.reply({})

@@ -4,31 +4,40 @@ Errors surface here and only here: a handler raises ``AppError``; ``write_error`
 """
 
 import asyncio
-import json
 import re
+from email.utils import formatdate
+from functools import lru_cache
 from typing import Any
 
+import orjson
+from tornado.httputil import HTTPHeaders
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
-from app.auth.sign_in import Client
+from app.auth.grants import Client
+from app.auth.revocation import REPLACED
 from app.auth.tokens import Claims
 from app.kaimen import Kaimen
 from core.errors import CRITICAL, AppError, Code
-from core.observe.logs import frames_of, get_logger
+from core.observe import metrics
+from core.observe.logs import begin_request, frames_of, get_logger
 from handlers.browser import PREFLIGHT_HEADERS, SAFE, Browsers
-from handlers.client import client_of
+from handlers.client import client_of, is_from_proxy
 from handlers.strict_json import parse_json_object
 
 BODY_MAX = 64 * 1024
-BODY_S = 10.0  # a body takes no longer
+BODY_S = 10.0
 CONTENT_LENGTH = re.compile(r"[0-9]{1,18}", re.ASCII)
 HEADERS_MAX = 64
 HEADER_BYTES_MAX = 16 * 1024
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)  # W3C Trace Context §3.2
+PATH_SHOWN = 200
+OPAQUE = re.compile(r"[^/]{41,}")  # longer than any segment of ours: an id has 32
 JSON = "application/json; charset=utf-8"
 VERBS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-encode_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+encode_json = orjson.dumps
 BY_STATUS = {404: Code.NOT_FOUND, 405: Code.METHOD_NOT_ALLOWED}
+METHODS = {*VERBS, "HEAD", "OPTIONS"}
 
 
 class Envelope(RequestHandler):
@@ -36,8 +45,10 @@ class Envelope(RequestHandler):
 
     request_id: str = ""
     claims: Claims | None = None
+    subject: tuple[str, str] | None = None  # ids of user and session, where a request signs in
     failure: AppError | None = None
     challenge: str = "Bearer"  # of WWW-Authenticate
+    is_routine = False  # asked all the time: a line of the log for failures only
 
     @property
     def kaimen(self) -> Kaimen:
@@ -61,43 +72,62 @@ class Envelope(RequestHandler):
         """The value of the session cookie, if one came."""
         return self.get_cookie(self.browsers.cookie_name) if "Cookie" in self.request.headers else None
 
+    def clear(self) -> None:
+        """As Tornado's, but tells no name of a server, and does not format the date anew for each reply."""
+        self._headers = HTTPHeaders()
+        self.set_default_headers()
+        self._write_buffer = []
+        self._status_code, self._reason = 200, "OK"
+
     def set_default_headers(self) -> None:
         """Headers of every reply; tokens are never cached."""
-        del self._headers["Server"]
         self._headers["Content-Type"] = JSON
+        self._headers["Date"] = _http_date(self.kaimen.clock.now_ms() // 1000)
         for name, value in self.browsers.headers.items():
             self._headers[name] = value
         origin = self.request.headers.get("Origin")
         if origin is not None:
             for name, value in self.browsers.cors_headers(origin).items():
                 self._headers[name] = value
-        self._headers["X-Request-Id"] = self.request_id = self.request_id or self._find_request_id()
+        if self.kaimen.health.stopping:
+            self._headers["Connection"] = "close"
+        self._headers["X-Request-Id"] = self.request_id = self.request_id or self._begin()
 
     async def authenticate_by_cookie(self, value: str) -> Claims:
-        """Whose cookie it is; renews it when it is due, takes it away when it is over. Raises 4010, 4015, 4034."""
+        """Whose cookie it is; renews it when it is due, takes it away when it is over. Raises 4010, 4015, 4034.
+
+        The browser has another cookie by now where the session was replaced: this answer may reach it later than that.
+        """
         try:
             self.claims, renewed = await self.kaimen.cookies.read(value)
         except AppError as error:
-            if error.code.value.status == 401:
+            if error.code.value.status == 401 and error.cause != REPLACED:
                 self.browsers.clear_cookies(self)
             raise
         if renewed:
             self.browsers.set_cookies(self, renewed)
         return self.claims
 
-    def reply(self, data: Any) -> None:
-        """200 with the envelope of success."""
+    def reply(self, data: Any, status: int = 200) -> None:
+        """200, or what is given, with the envelope of success."""
+        if status != 200:
+            self.set_status(status)
         self._write_json({"code": 200, "message": "success", "data": data, "requestId": self.request_id})
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """The envelope of failure, whatever went wrong."""
+        failure = self.fail(status_code, **kwargs)
+        code = failure.code
+        body = {"code": code.value.number, "error": code.error, "message": code.message(self.language())}
+        self._write_json({**body, "data": failure.data, "requestId": self.request_id})
+
+    def fail(self, status_code: int, **kwargs: Any) -> AppError:
+        """Sets status and headers of a failure, and returns it."""
         _, error, _ = kwargs.get("exc_info", (None, None, None))
         failure = self.failure = _as_app_error(error, status_code)
-        code = failure.code
-        self.set_status(code.value.status)
+        self.set_status(failure.code.value.status)
         self._set_error_headers(failure)
-        body = {"code": code.value.number, "error": code.error, "message": code.message(self._language())}
-        self._write_json({**body, "data": failure.data, "requestId": self.request_id})
+        return failure
 
     def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
         """A bug is logged with its frames; everything else is in the access log."""
@@ -110,7 +140,7 @@ class Envelope(RequestHandler):
         """No ETag: nothing here is cached."""
 
     def _write_json(self, body: dict[str, Any]) -> None:
-        self.finish(encode_json(body).encode())
+        self.finish(encode_json(body))
 
     def _set_error_headers(self, failure: AppError) -> None:
         if failure.retry_after_s is not None:
@@ -119,28 +149,48 @@ class Envelope(RequestHandler):
             self.set_header("WWW-Authenticate", self.challenge)
         if failure.code is Code.METHOD_NOT_ALLOWED:
             self.set_header("Allow", ", ".join(self._allowed()))
-        if failure.code is Code.BODY_TOO_LARGE or failure.data == {"field": "headers"}:
+        if failure.code is Code.BODY_TOO_LARGE or not self._is_read():
             self.set_header("Connection", "close")
+
+    def _is_read(self) -> bool:
+        """Whether the request came to its end: Tornado closes the connection after a reply that did not wait for it."""
+        body: asyncio.Future[None] | None = getattr(self.request, "_body_future", None)
+        return body is None or body.done()
 
     def _allowed(self) -> list[str]:
         return [
             verb for verb in VERBS if getattr(type(self), verb.lower()) is not getattr(RequestHandler, verb.lower())
         ]
 
-    def _language(self) -> str:
+    def language(self) -> str:
+        """``zh`` or ``en``: the first of the two that the client names, else Chinese."""
         for part in self.request.headers.get("Accept-Language", "").lower().split(","):
             if part.strip()[:2] in ("en", "zh"):
                 return part.strip()[:2]
         return "zh"
 
-    def _find_request_id(self) -> str:
+    def _begin(self) -> str:
+        """The id of the request: the client's, if it is well-formed. Lines of the log bear it from here on."""
         given = self.request.headers.get("X-Request-Id", "")
-        return given if REQUEST_ID.fullmatch(given) else self.kaimen.clock.new_id()
+        request_id = given if REQUEST_ID.fullmatch(given) else self.kaimen.clock.new_id()
+        trace = TRACEPARENT.fullmatch(self.request.headers.get("traceparent", ""))
+        begin_request(request_id, trace[1] if trace else "", debug=self._is_debugged())
+        return request_id
+
+    def _is_debugged(self) -> bool:
+        """By chance, or because a trusted proxy asks for it."""
+        settings = self.kaimen.settings
+        if "X-Kaimen-Debug" in self.request.headers and is_from_proxy(self.request, settings.trusted_proxies):
+            return self.request.headers["X-Kaimen-Debug"] == "1"
+        return settings.log_debug_rate > 0 and self.kaimen.clock.jitter(0, 1) < settings.log_debug_rate
 
 
 @stream_request_body
 class ApiHandler(Envelope):
     """A handler of the contract: ``json()`` in, ``reply(data)`` out."""
+
+    body_max = BODY_MAX  # bytes
+    body_s = BODY_S  # a body takes no longer
 
     def initialize(self) -> None:
         """Counted as under way until it is finished or its client is gone."""
@@ -162,16 +212,16 @@ class ApiHandler(Envelope):
         self.kaimen.health.end(self)
 
     def prepare(self) -> None:
-        """Refuses a body that says it is too large before reading it, and what another site's page sends."""
+        """Refuses a body that says it is far too large before reading it, and what another site's page sends."""
         length = self.request.headers.get("Content-Length", "0")
         sizes = [len(value) for _, value in self.request.headers.get_all()]
         if not CONTENT_LENGTH.fullmatch(length) or len(sizes) > HEADERS_MAX or sum(sizes) > HEADER_BYTES_MAX:
             raise AppError(Code.INVALID_REQUEST, cause="headers", field="headers")
-        if int(length) > BODY_MAX:
+        if int(length) > 2 * self.body_max:  # less is read to its end: a proxy that still sends may miss an early reply
             raise AppError(Code.BODY_TOO_LARGE)
         if length != "0" or "Transfer-Encoding" in self.request.headers:
             connection: Any = self.request.connection
-            self._slow_body = asyncio.get_running_loop().call_later(BODY_S, connection.stream.close)
+            self._slow_body = asyncio.get_running_loop().call_later(self.body_s, connection.stream.close)
         self.browsers.check_not_cross_site(self.request.method, self.request.headers)
 
     def options(self, *_path: str) -> None:
@@ -187,7 +237,7 @@ class ApiHandler(Envelope):
 
     def data_received(self, chunk: bytes) -> None:
         """Collects the body, and forgets it when it grows too large."""
-        self._too_large = self._too_large or len(self._body) + len(chunk) > BODY_MAX
+        self._too_large = self._too_large or len(self._body) + len(chunk) > self.body_max
         if not self._too_large:
             self._body += chunk
 
@@ -221,14 +271,14 @@ class ApiHandler(Envelope):
         scheme, _, token = self.request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise AppError(Code.UNAUTHENTICATED, cause="no bearer token")
-        self.claims = await self.kaimen.auth.authenticate(token)
+        self.claims = await self.kaimen.guard.authenticate(token)
         return self.claims
 
     async def _authenticate_page(self, cookie: str) -> Claims:
         """What changes something must come from a page of ours, and show that the page could read its cookies."""
         is_unsafe = self.request.method not in SAFE
         if is_unsafe:
-            self.browsers.check_origin(self.request.headers)
+            self.browsers.check_page(self.request.headers)
         claims = await self.authenticate_by_cookie(cookie)
         if is_unsafe:
             self.check_xsrf(claims)
@@ -243,7 +293,7 @@ class ApiHandler(Envelope):
         cookie, kept = self.kaimen.cookies.instead_of_tokens(data)
         previous = self.kaimen.cookies.session_of(self.cookie or "")
         if previous and previous != data["sessionId"]:
-            await self.kaimen.auth.replace(previous)
+            await self.kaimen.guard.replace(previous)
         self.browsers.set_cookies(self, cookie)
         return kept
 
@@ -261,25 +311,61 @@ class NotFoundHandler(ApiHandler):
         raise AppError(Code.NOT_FOUND)
 
 
+def count_request(handler: RequestHandler) -> None:
+    """By the route as the table of routes has it: the path itself is the client's."""
+    failure: AppError | None = getattr(handler, "failure", None)
+    route = handler.application.settings["route_names"].get(type(handler), metrics.OTHER)
+    method = handler.request.method if handler.request.method in METHODS else metrics.OTHER
+    metrics.REQUESTS.inc(route, method or "", str(failure.code.value.number if failure else handler.get_status()))
+    metrics.REQUEST_S.observe(handler.request.request_time(), route)
+
+
 def log_request(handler: RequestHandler) -> None:
     """One line for each request: the path without its query, the outcome, never a body."""
+    count_request(handler)
     failure: AppError | None = getattr(handler, "failure", None)
-    claims: Claims | None = getattr(handler, "claims", None)
+    if failure is None and not _is_sampled(handler):
+        return
     values: dict[str, Any] = {
         "method": handler.request.method,
-        "path": handler.request.path,
+        "path": shown_path(handler.request.path),
         "status": handler.get_status(),
         "ms": round(handler.request.request_time() * 1000, 1),
         "request_id": getattr(handler, "request_id", ""),
     }
-    if claims:
-        values |= {"user": claims.sub, "session": claims.sid}
+    subject = _subject_of(handler)
+    if subject:
+        values["user"], values["session"] = subject
     if failure is None:
         get_logger().info("request", **values)
     else:
         values |= {"code": failure.code.value.number, "cause": failure.cause}
         log = get_logger()
         (log.error if failure.code.value.severity == CRITICAL else log.info)("request", **values)
+
+
+def _subject_of(handler: RequestHandler) -> tuple[str, str] | None:
+    claims: Claims | None = getattr(handler, "claims", None)
+    return (claims.sub, claims.sid) if claims else getattr(handler, "subject", None)
+
+
+def _is_sampled(handler: RequestHandler) -> bool:
+    services: Kaimen = handler.application.settings["kaimen"]
+    rate = services.settings.log_access_rate
+    if getattr(handler, "is_routine", False):
+        return False
+    return rate >= 1 or services.clock.jitter(0, 1) < rate
+
+
+def shown_path(path: str) -> str:
+    """A path as it may be logged: a client that puts a token into it does not put it into the log."""
+    return path if len(path) <= 41 else OPAQUE.sub("…", path[:PATH_SHOWN])
+
+
+@lru_cache(maxsize=2)
+def _http_date(at_s: int) -> str:
+    """RFC 9110 §5.6.7."""
+    return formatdate(at_s, usegmt=True)
 
 
 def _as_app_error(error: BaseException | None, status: int) -> AppError:

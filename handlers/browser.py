@@ -1,5 +1,6 @@
 """Browsers: which origins are ours, the cookies, and the headers that keep a page from harm."""
 
+from collections.abc import Collection
 from typing import Any
 
 from tornado.web import RequestHandler
@@ -7,6 +8,7 @@ from tornado.web import RequestHandler
 from app.auth.cookies import Cookie
 from core.errors import AppError, Code
 from core.settings import Settings
+from core.settings.parsing import parse_origin
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
 YEAR_S = 31_536_000
@@ -31,14 +33,16 @@ PREFLIGHT_HEADERS = {
 
 
 class Browsers:
-    """The rules for browsers, as the settings have them; one for each application."""
+    """The rules for browsers, as the settings have them; ``guests`` are origins that are not ours, and welcome."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, guests: Collection[str] = ()) -> None:
         self._secure = settings.is_https
-        self._origins = frozenset(settings.origins)
+        self._origins = frozenset([*settings.origins, *guests])
         prefix = "__Host-" if self._secure else ""
         self.cookie_name = f"{prefix}kaimen"
         self.xsrf_name = f"{prefix}kaimen-xsrf"
+        self.oauth_name = f"{prefix}kaimen-oauth"
+        self._own = parse_origin(settings.public_url) if settings.public_url else None
         hsts = {"Strict-Transport-Security": f"max-age={YEAR_S}"} if self._secure else {}
         self.headers = {**SECURITY_HEADERS, **hsts}
 
@@ -62,6 +66,11 @@ class Browsers:
         if headers.get("Origin") not in self._origins:
             raise AppError(Code.BAD_ORIGIN)
 
+    def check_page(self, headers: Any) -> None:
+        """The same, and pages that we serve ourselves are ours, listed or not: they act under the cookie."""
+        if headers.get("Origin") != self._own:
+            self.check_origin(headers)
+
     def set_cookies(self, handler: RequestHandler, cookie: Cookie) -> None:
         """Both cookies, in place of whatever was there."""
         self._set(handler, self.cookie_name, cookie.value, cookie.max_age_s, httponly=True)
@@ -71,6 +80,10 @@ class Browsers:
         """The browser forgets both."""
         self._set(handler, self.cookie_name, "", 0, httponly=True)
         self._set(handler, self.xsrf_name, "", 0, httponly=False)
+
+    def set_oauth_cookie(self, handler: RequestHandler, secret: str, max_age_s: int) -> None:
+        """What binds the OAuth logins of a browser to it."""
+        self._set(handler, self.oauth_name, secret, max_age_s, httponly=True)
 
     def _set(self, handler: RequestHandler, name: str, value: str, max_age_s: int, *, httponly: bool) -> None:
         handler.set_cookie(

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from tornado.httputil import HTTPServerRequest
 
-from app.auth.sign_in import Client
+from app.auth.grants import Client
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -16,6 +16,11 @@ def client_of(request: HTTPServerRequest, trusted: tuple[str, ...]) -> Client:
     forwarded = request.headers.get("X-Forwarded-For", "") if trusted else ""
     address = find_address(peer, forwarded, trusted)
     return Client(address, network_of(address), request.headers.get("User-Agent", ""))
+
+
+def is_from_proxy(request: HTTPServerRequest, trusted: tuple[str, ...]) -> bool:
+    """Whether the settings name whoever is at the other end of the connection."""
+    return _is_trusted(request.remote_ip or "", trusted)
 
 
 def find_address(peer: str, forwarded: str, trusted: tuple[str, ...]) -> str:

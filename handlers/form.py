@@ -1,4 +1,4 @@
-"""Form-encoded bodies, for the one route whose RFC asks for them."""
+"""Form-encoded text: bodies of the one route whose RFC asks for them, and queries."""
 
 from urllib.parse import parse_qsl
 
@@ -18,3 +18,8 @@ def parse_form(body: bytes) -> dict[str, str]:
     if len(fields) != len(pairs):
         raise AppError(Code.INVALID_REQUEST, cause="a field named twice", field="body")
     return fields
+
+
+def parse_query(query: str) -> dict[str, str]:
+    """The parameters of a query; raises 4000 for anything malformed or named twice."""
+    return parse_form(query.encode()) if query else {}

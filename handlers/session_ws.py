@@ -42,6 +42,8 @@ class SessionSocket(Envelope, WebSocketHandler):
     async def prepare(self) -> None:
         """Refuses, before the handshake: no WebSocket, a token in the URL, a foreign Origin, too many."""
         headers = self.request.headers
+        if self.request.method != "GET":
+            raise AppError(Code.METHOD_NOT_ALLOWED)
         if headers.get("Upgrade", "").lower() != "websocket":
             raise AppError(Code.INVALID_REQUEST, cause="no WebSocket handshake", field="Upgrade")
         if self.request.query:
@@ -91,7 +93,7 @@ class SessionSocket(Envelope, WebSocketHandler):
         token = said.get("token")
         if said.get("type") != "AUTH" or not isinstance(token, str):
             raise AppError(Code.UNAUTHENTICATED, cause="the first message is no AUTH")
-        await self._join(await self.kaimen.auth.authenticate(token))
+        await self._join(await self.kaimen.guard.authenticate(token))
 
     async def _join(self, claims: Claims) -> None:
         """Joins, then looks whether the session ended meanwhile: nothing falls between the two."""
@@ -100,7 +102,7 @@ class SessionSocket(Envelope, WebSocketHandler):
         self.kaimen.session_hub.join(self, claims)
         self.claims = claims
         self._end_waiting()
-        await self.kaimen.auth.check_session(claims)
+        await self.kaimen.guard.check_session(claims)
         self.push({"type": "READY"})
 
     async def _try(self, joining: Any) -> None:

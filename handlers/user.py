@@ -21,7 +21,9 @@ class InfoHandler(ApiHandler):
     async def patch(self) -> None:
         """Nickname, avatar, e-mail."""
         claims = await self.authenticate()
-        self.reply(await self.kaimen.profiles.update(claims.sub, parse_command(UpdateInfo, self.json())))
+        command = parse_command(UpdateInfo, self.json())
+        deadline = Deadline.after(self.kaimen.clock, self.kaimen.settings.wx_budget_s)
+        self.reply(await self.kaimen.profiles.update(claims, command, deadline))
 
     put = patch  # wx.request knows no PATCH
 

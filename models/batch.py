@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 from core.errors import AppError, Code
+from core.observe import metrics
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -22,10 +23,19 @@ class Batcher(Generic[Item, Result]):
     with 5001 or 5002 also those that wait behind them.
 
     ``lanes`` batches may be under way at once, each of at most ``max_items``. After a batch of more than one item
-    a lane rests for ``linger_s``, so that under load the next one is worth its fixed cost.
+    a lane rests for ``linger_s``, so that under load the next one is worth its fixed cost. ``name`` is for metrics.
     """
 
-    def __init__(self, run: Run[Item, Result], *, max_items: int = 64, lanes: int = 1, linger_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        run: Run[Item, Result],
+        *,
+        name: str = metrics.OTHER,
+        max_items: int = 64,
+        lanes: int = 1,
+        linger_s: float = 0.0,
+    ) -> None:
+        self._name = name
         self._run = run
         self._max_items = max_items
         self._lanes = lanes
@@ -45,7 +55,13 @@ class Batcher(Generic[Item, Result]):
     async def close(self) -> None:
         """Waits until everything submitted is done."""
         while self._tasks:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            under_way = list(self._tasks)
+            await asyncio.gather(*under_way, return_exceptions=True)
+            self._tasks.difference_update(under_way)  # since 3.13 gather may return before their callbacks ran
+
+    def load(self) -> dict[tuple[str, ...], float]:
+        """Batches under way, and items that wait for the next."""
+        return {("busy",): self._busy, ("waiting",): len(self._waiting), ("size",): self._lanes}
 
     def _start(self) -> None:
         self._busy += 1
@@ -66,6 +82,7 @@ class Batcher(Generic[Item, Result]):
 
     async def _work_off(self, batch: list[tuple[Item, "asyncio.Future[Result]"]]) -> None:
         results: Sequence[Result | Exception]
+        metrics.BATCH.observe(len(batch), self._name)
         try:
             results = await self._run([item for item, _ in batch])
         except Exception as error:

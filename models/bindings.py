@@ -13,7 +13,7 @@ from models.users import User
 
 SELECT_MINE = "SELECT appid, openid, unionid FROM identities WHERE user_id = %s"
 SELECT_SESSIONS = "SELECT id, openid FROM sessions WHERE user_id = %s AND appid = %s AND ended_at IS NULL AND id <> %s"
-DELETE_IDENTITIES = "DELETE FROM identities WHERE user_id = %s AND appid = %s"
+DELETE_IDENTITIES = "DELETE FROM identities WHERE user_id = %s AND appid = %s AND (openid = %s OR %s = '')"
 SET_UNIONID = "UPDATE identities SET unionid = %s WHERE appid = %s AND openid = %s"
 
 
@@ -88,7 +88,7 @@ async def unbind_identity(database: Database, what: Unbinding) -> list[str]:
             raise AppError(Code.NOT_FOUND, cause="no such binding")
         if not (user.username and user.password_hash) and not any(row[0] in what.usable for row in rest):
             raise AppError(Code.LAST_CREDENTIAL)
-        await _take_away(tx, user, what.appid, {row[2] for row in mine if row[2]} - {row[2] for row in rest})
+        await take_away(tx, user, what.appid, {row[2] for row in mine if row[2]} - {row[2] for row in rest})
         return await _tell_unbound(tx, user, what, {row[1] for row in mine})
 
     return await database.run(work)
@@ -118,8 +118,9 @@ async def _bind(tx: Tx, links: Links, user: User, identity: Identity, occasion: 
         await identities.insert_unionids(tx, [(identity.unionid, user.id, occasion.at)])
 
 
-async def _take_away(tx: Tx, user: User, appid: str, unionids: set[str]) -> None:
-    await tx.execute(DELETE_IDENTITIES, [user.id, appid])
+async def take_away(tx: Tx, user: User, appid: str, unionids: set[str], openid: str = "") -> None:
+    """Deletes the user's identities of an app, or the one of that openid, and the unionids that came with them."""
+    await tx.execute(DELETE_IDENTITIES, [user.id, appid, openid, openid])
     if unionids:
         sql = f"DELETE FROM unionids WHERE user_id = %s AND unionid IN ({marks(len(unionids))})"
         await tx.execute(sql, [user.id, *sorted(unionids)])

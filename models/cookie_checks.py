@@ -34,7 +34,7 @@ class CookieChecks:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._batcher: Batcher[CookieCheck, Checked] = Batcher(self._commit, max_items=64)
+        self._batcher: Batcher[CookieCheck, Checked] = Batcher(self._commit, name="cookie", max_items=64)
 
     async def check(self, item: CookieCheck) -> Checked:
         """The session lives on from now."""

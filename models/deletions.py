@@ -1,17 +1,19 @@
 """The end of an account: one transaction after which nothing tells who the user was.
 
-The rows of the user and its aliases, their identities, unionids, sessions and consents are deleted. The audit keeps
-what was done and when, under a pseudonym. Events that still wait keep ids only; ``user.deleted`` is the last.
+The rows of the user and its aliases, their identities, unionids, sessions, consents and devices are deleted. The
+audit keeps what was done and when, under a pseudonym. Events that still wait keep ids only (payments stay whole);
+``user.deleted`` is the last.
 """
 
 import json
 from collections.abc import Sequence
 from typing import Any
 
-from models import audit, outbox, sessions, users
+from models import audit, avatars, outbox, sessions, users
 from models.db import Database, Tx, marks
 
-OF_A_USER = ("sessions", "identities", "unionids", "consents")
+OF_A_USER = ("sessions", "identities", "unionids", "consents", "devices")
+MONEY = ("payment.", "refund.")  # of which others must hear in full, and which say nothing of a person
 EVENT_IDS = {"sessionId", "userId", "mergedUserId", "restoredUserId", "appid"}  # what an event may keep
 ANONYMISE = (
     "UPDATE audit SET actor = CASE WHEN actor IN ({ids}) THEN %s ELSE actor END, user_id = %s, address = '', "
@@ -48,13 +50,17 @@ async def _delete_rows(tx: Tx, ids: Sequence[str], at: int) -> list[str]:
     await sessions.feed(tx, ended, at)
     for table in OF_A_USER:
         await tx.execute(f"DELETE FROM {table} WHERE user_id IN ({those})", ids)
+    await avatars.disown(tx, ids, at)
     await tx.execute(f"DELETE FROM merges WHERE survivor_id IN ({those}) OR merged_id IN ({those})", [*ids, *ids])
     await tx.execute(f"DELETE FROM users WHERE id IN ({those})", ids)
     return ended
 
 
 async def _strip_events(tx: Tx, ids: Sequence[str]) -> None:
-    for event_id, data in await tx.fetch(f"SELECT id, data FROM outbox WHERE user_id IN ({marks(len(ids))})", ids):
+    sql = f"SELECT id, data, type FROM outbox WHERE user_id IN ({marks(len(ids))})"
+    for event_id, data, kind in await tx.fetch(sql, ids):
+        if kind.startswith(MONEY):
+            continue
         kept = outbox.dump({name: value for name, value in _loaded(data).items() if name in EVENT_IDS})
         if kept != data:
             await tx.execute("UPDATE outbox SET data = %s WHERE id = %s", [kept, event_id])

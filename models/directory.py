@@ -39,8 +39,11 @@ class Changed:
 
 async def find_ids(database: Database | Tx, by: str, values: Sequence[str]) -> list[str]:
     """The ids of the users with these ``ids``, ``phones`` (blind indexes) or ``external_ids``, ascending."""
-    sql = BY_COLUMN.format(column=COLUMNS[by], marks=marks(len(values)))
-    return sorted({row[0] for row in await database.fetch(sql, values)})
+    wanted = users.possible_ids(values) if by == "ids" else values
+    if not wanted:
+        return []
+    sql = BY_COLUMN.format(column=COLUMNS[by], marks=marks(len(wanted)))
+    return sorted({row[0] for row in await database.fetch(sql, wanted)})
 
 
 async def find_ids_by_openid(database: Database, appids: Sequence[str], openids: Sequence[str]) -> list[str]:
@@ -110,8 +113,9 @@ async def _write(tx: Tx, user: User, changes: dict[str, Any], at: int) -> None:
     sets = ", ".join(f"{column} = %s" for column, _ in columns)
     sql = f"UPDATE users SET {sets}, seq = seq + 1, updated_at = %s WHERE id = %s"
     await tx.execute(sql, [*(value for _, value in columns), at, user.id])
-    fields = sorted("externalId" if name == "external_id" else name for name in changes)
-    await outbox.insert_events(tx, [outbox.Event(user.id, user.seq + 1, "user.updated", {"fields": fields}, at)])
+    data: dict[str, Any] = {"fields": outbox.public_names(changes)}
+    data |= {"disabled": changes["disabled"]} if "disabled" in changes else {}
+    await outbox.insert_events(tx, [outbox.Event(user.id, user.seq + 1, "user.updated", data, at)])
 
 
 def _column(name: str, value: Any, at: int) -> tuple[str, Any]:

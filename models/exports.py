@@ -61,6 +61,8 @@ PARTS = {
         "created_at",
     ),
     "consents": Part("consents", ("policy", "version", "accepted", "at", "address"), "at"),
+    "avatars": Part("avatars", ("name", "created_at"), "created_at"),
+    "devices": Part("devices", ("partner", "device_id", "name", "bound_at"), "bound_at"),
     "events": Part("outbox", ("id", "user_id", "seq", "type", "data", "occurred_at"), "occurred_at"),
     "audit": Part("audit", ("at", "action", "actor", "address", "detail"), "at"),
 }

@@ -8,23 +8,29 @@ from models.db import Database, Tx, marks, rows_of, text
 
 INSERT = (
     "INSERT INTO identities "
-    "(appid, openid, kind, user_id, session_key, session_key_mark, session_key_at, bound_at, unionid) VALUES "
+    "(appid, openid, kind, user_id, session_key, session_key_mark, session_key_at, bound_at, unionid, "
+    "oauth_tokens) VALUES "
 )
 # The previous key is kept only when the new one differs; MySQL assigns from left to right, so it comes first.
 KEEP_PREVIOUS = (
     "previous_session_key = CASE WHEN session_key_mark <> NEW(session_key_mark) THEN session_key "
     "ELSE previous_session_key END, session_key = NEW(session_key), session_key_mark = NEW(session_key_mark), "
     "session_key_at = NEW(session_key_at), "
-    "unionid = CASE WHEN unionid = '' THEN unionid ELSE COALESCE(NEW(unionid), unionid) END"
+    "unionid = CASE WHEN unionid = '' THEN unionid ELSE COALESCE(NEW(unionid), unionid) END, "
+    "oauth_tokens = COALESCE(NEW(oauth_tokens), oauth_tokens)"
 )
 KEPT_APART = ""  # in place of the unionid: the operator undid a merge, so the unionid merges no more
 SELECT_KEYS = "SELECT session_key, previous_session_key FROM identities WHERE appid = %s AND openid = %s"
+SELECT_OAUTH = "SELECT oauth_tokens FROM identities WHERE appid = %s AND openid = %s"
+REPLACE_OAUTH = "UPDATE identities SET oauth_tokens = %s WHERE appid = %s AND openid = %s AND oauth_tokens = %s"
 SELECT_OPENIDS = "SELECT openid FROM identities WHERE user_id = %s AND appid = %s"
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """(appid, openid) as WeChat's reply gave it, with the session_key sealed and its mark; ``bound_at`` in ms."""
+    """(appid, openid) as WeChat's reply gave it: with the session_key sealed and its mark where it came from a
+    mini-program, with sealed tokens of the user where it came from a consent page.
+    """
 
     appid: str
     openid: str
@@ -32,6 +38,7 @@ class Identity:
     unionid: str | None
     session_key: str | None
     session_key_mark: str | None
+    oauth_tokens: str | None = None
 
     @property
     def key(self) -> tuple[str, str]:
@@ -93,6 +100,21 @@ async def find_openid(database: Database, user_id: str, appid: str) -> str | Non
     return text(rows[0][0]) if rows else None
 
 
+async def find_oauth_tokens(database: Database, appid: str, openid: str) -> str | None:
+    """The user's tokens at WeChat, sealed."""
+    rows = await database.fetch(SELECT_OAUTH, [appid, openid])
+    return text(rows[0][0]) if rows else None
+
+
+async def replace_oauth_tokens(database: Database, key: tuple[str, str], old: str, new: str | None) -> None:
+    """Stores others in their place, or none; nothing if they changed meanwhile."""
+
+    async def work(tx: Tx) -> None:
+        await tx.execute(REPLACE_OAUTH, [new, *key, old])
+
+    await database.run(work)
+
+
 def _row(identity: Identity, user_id: str, at: int) -> tuple[Any, ...]:
     key_at = at if identity.session_key else None
     return (
@@ -104,4 +126,5 @@ def _row(identity: Identity, user_id: str, at: int) -> tuple[Any, ...]:
         key_at,
         at,
         identity.unionid,
+        identity.oauth_tokens,
     )

@@ -205,7 +205,7 @@ class _Writing:
             email,
             email.lower() if email else None,
             record.external_id,
-            json.dumps(record.roles or ()),
+            _dump_roles(record.roles),
             1,
             record.created_at if record.created_at is not None else self._at,
             self._at,
@@ -224,7 +224,7 @@ class _Writing:
 
     async def _update(self, record: Record, stored: Stored, added: list[Identity]) -> None:
         changes = self._changes(record, stored)
-        self._events += _events_of(record, stored, sorted(changes), added, self._at)
+        self._events += _events_of(record, stored, outbox.public_names(changes), added, self._at)
         columns = {column: value for change in changes.values() for column, value in change.items()}
         columns |= {"import_digest": record.digest, "updated_at": self._at, "seq": stored.seq + 1 + len(added)}
         sets = ", ".join(f"{column} = %s" for column in columns)
@@ -248,7 +248,7 @@ class _Writing:
             sealed = self._seal(stored.id, record.phone)
             changes["phone"] = {"phone_sealed": sealed, "phone_index": record.phone_index}
         if record.roles is not None:
-            changes["roles"] = {"roles": json.dumps(record.roles)}
+            changes["roles"] = {"roles": _dump_roles(record.roles)}
         return changes
 
 
@@ -256,9 +256,13 @@ def _events_of(record: Record, stored: Stored, fields: list[str], added: list[Id
     data = {"fields": fields, "imported": True}
     events = [outbox.Event(stored.id, stored.seq + 1, "user.updated", data, at)]
     for number, proof in enumerate(added, start=2):
-        bound = {"appid": proof.appid, "imported": True}
+        bound = {"appid": proof.appid, "kind": proof.kind, "imported": True}
         events.append(outbox.Event(stored.id, stored.seq + number, "user.bound", bound, at))
     return events
+
+
+def _dump_roles(roles: tuple[str, ...] | None) -> str:
+    return json.dumps(roles) if roles else "[]"
 
 
 def _utf8(value: Any) -> str:

@@ -6,22 +6,23 @@ twice); after a failure the door stays shut for a moment so that no request wait
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import redis.asyncio as aioredis
 import redis.exceptions
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from core.clock import Clock
 from core.errors import AppError, Code
-from core.settings import SettingsInvalid
+from core.observe import metrics
 from models.batch import Batcher
+from models.redis_clients import open_client
 
+ERROR_REPLIES = (redis.exceptions.RedisError, redis.exceptions.RedisClusterException)
+FAILURES = (*ERROR_REPLIES, OSError, TimeoutError)
 LUA = Path(__file__).parent / "lua"
 COMMAND_TIMEOUT_S = 0.2
+CLUSTER_TIMEOUT_S = 1.0  # redis-py waits 0.25 s before it asks a cluster again whose slots move
 SHUT_S = 0.5
 SWEEP_S = 10.0
 LISTEN_S = 10.0  # of silence, after which a subscription asks whether the other side still lives
@@ -30,12 +31,16 @@ LISTEN_S = 10.0  # of silence, after which a subscription asks whether the other
 class Kv:
     """Redis commands with a time limit, pipelined; every failure is ``5002 cache_unavailable``."""
 
-    def __init__(self, client: "aioredis.Redis", clock: Clock) -> None:
+    def __init__(
+        self, client: Any, clock: Clock, others: Sequence[Any] = (), timeout_s: float = COMMAND_TIMEOUT_S
+    ) -> None:
         self._client = client
+        self._timeout_s = timeout_s
+        self._others = others  # to be closed with it
         self._clock = clock
         self._shut_until = 0.0
         self._scripts: dict[str, str] = {}
-        self._batcher: Batcher[tuple[Any, ...], Any] = Batcher(self._send, max_items=256, lanes=4)
+        self._batcher: Batcher[tuple[Any, ...], Any] = Batcher(self._send, name="redis", max_items=256, lanes=4)
 
     async def run(self, *command: Any) -> Any:
         """One command, as in ``run("SET", key, value, "NX", "EX", 30)``; the reply decoded as text."""
@@ -43,7 +48,8 @@ class Kv:
             raise AppError(Code.CACHE_UNAVAILABLE, cause="redis failed a moment ago")
         try:
             return await self._batcher.submit(command)
-        except redis.exceptions.RedisError as error:  # an error reply: READONLY, OOM, BUSY, LOADING …
+        except ERROR_REPLIES as error:  # READONLY, OOM, BUSY, LOADING …
+            metrics.REDIS_FAILURES.inc(type(error).__name__)
             raise AppError(Code.CACHE_UNAVAILABLE, cause=f"{command[0]}: {type(error).__name__}") from error
 
     async def script(self, name: str, keys: list[str], args: list[Any]) -> Any:
@@ -59,33 +65,47 @@ class Kv:
         Pub/sub is at most once: what was published while nobody listened is gone.
         """
         try:
+            await self._client.initialize()  # a cluster's first: its subscription does not do it
             async with self._client.pubsub() as pubsub:
                 await pubsub.subscribe(*channels)
                 yield "", ""
                 async for message in _messages(pubsub):
                     yield message
-        except (redis.exceptions.RedisError, OSError, TimeoutError) as error:
+        except FAILURES as error:
             raise AppError(Code.CACHE_UNAVAILABLE, cause=f"redis: {error!r}") from error
 
     async def ping(self) -> None:
-        """Raises 5002 unless Redis answers now."""
-        await self._batcher.submit(("PING",))
+        """Raises 5002 unless Redis answers now. By a key, for in a cluster a bare PING is for nobody in particular."""
+        try:
+            await self._batcher.submit(("EXISTS", "kaimen:ping"))
+        except ERROR_REPLIES as error:
+            raise AppError(Code.CACHE_UNAVAILABLE, cause=f"ping: {type(error).__name__}") from error
 
     async def close(self) -> None:
         """Waits for commands under way and closes the connections."""
         await self._batcher.close()
-        await self._client.aclose()
+        for client in (self._client, *self._others):
+            await client.aclose()
 
     async def _send(self, commands: list[tuple[Any, ...]]) -> list[Any]:
+        started = self._clock.monotonic()
         try:
-            async with asyncio.timeout(COMMAND_TIMEOUT_S):
+            async with asyncio.timeout(self._timeout_s):
                 pipeline = self._client.pipeline(transaction=False)
                 for command in commands:
                     pipeline.execute_command(*command)
-                return await pipeline.execute(raise_on_error=False)
-        except (redis.exceptions.RedisError, OSError, TimeoutError) as error:
+                replies: list[Any] = await pipeline.execute(raise_on_error=False)
+                return replies
+        except FAILURES as error:
+            metrics.REDIS_FAILURES.inc(type(error).__name__)
             self._shut_until = self._clock.monotonic() + SHUT_S
             raise AppError(Code.CACHE_UNAVAILABLE, cause=f"redis: {error!r}") from error
+        finally:
+            metrics.REDIS_S.observe(self._clock.monotonic() - started)
+
+    def load(self) -> dict[tuple[str, ...], float]:
+        """For ``metrics.REDIS_POOL``: pipelines under way, and commands that wait for the next."""
+        return self._batcher.load()
 
 
 class MemoryKv(Kv):
@@ -114,27 +134,15 @@ async def _messages(pubsub: Any) -> AsyncIterator[tuple[str, str]]:
 
 
 def open_kv(url: str, clock: Clock) -> Kv:
-    """``memory://`` for the in-process Redis, else ``redis://``, ``rediss://`` or ``unix://``."""
+    """``memory://`` for the in-process Redis, else see ``redis_clients``; raises ``SettingsInvalid``."""
     if url == "memory://":
         return MemoryKv(_memory_client(), clock)
-    return Kv(_redis_client(url), clock)
+    client, others = open_client(url)
+    timeout_s = CLUSTER_TIMEOUT_S if url.startswith("redis+cluster:") else COMMAND_TIMEOUT_S
+    return Kv(client, clock, others, timeout_s)
 
 
-def _redis_client(url: str) -> "aioredis.Redis":
-    try:
-        return aioredis.Redis.from_url(
-            url,
-            decode_responses=True,
-            socket_connect_timeout=COMMAND_TIMEOUT_S,
-            retry=Retry(NoBackoff(), 0),
-            max_connections=16,
-        )
-    except (ValueError, TypeError):
-        raise SettingsInvalid(["KAIMEN_REDIS_URL: holds something redis-py does not take"]) from None
-
-
-def _memory_client() -> "aioredis.Redis":
+def _memory_client() -> Any:
     from fakeredis import FakeAsyncRedis, FakeServer
 
-    client: aioredis.Redis = FakeAsyncRedis(server=FakeServer(), decode_responses=True)
-    return client
+    return FakeAsyncRedis(server=FakeServer(), decode_responses=True)

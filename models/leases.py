@@ -23,6 +23,12 @@ async def hold_lease(database: Database, name: str, holder: str, now: int, ttl_m
     return await database.run(work)
 
 
+async def find_end(database: Database, name: str) -> int:
+    """Until when (ms) the lease is held; 0 if nobody has it."""
+    rows = await database.fetch("SELECT held_until FROM leases WHERE name = %s", [name])
+    return int(rows[0][0]) if rows else 0
+
+
 async def release_lease(database: Database, name: str, holder: str) -> None:
     """Gives the lease back, if it is still held."""
 

@@ -1,7 +1,7 @@
 """One person, two users: the older one stays, the other becomes an alias of it.
 
-Identities, unionids, sessions and consents move; profile fields fill gaps; the password changed last counts; who is
-disabled stays disabled. What was moved and filled is kept for 30 days in ``merges``, so that it can be undone.
+Identities, unionids, sessions, consents and devices move; profile fields fill gaps; the password changed last counts;
+who is disabled stays disabled. What was moved and filled is kept for 30 days in ``merges``, so that it can be undone.
 """
 
 import json
@@ -34,7 +34,7 @@ COLUMNS = (
     "last_login_at",
 )
 SELECT = f"SELECT id, {', '.join(COLUMNS)} FROM users WHERE id IN (%s, %s)"
-MOVES = {"identities": "appid, openid", "unionids": "unionid", "sessions": "id", "consents": "id"}
+MOVES = {"identities": "appid, openid", "unionids": "unionid", "sessions": "id", "consents": "id", "devices": "id"}
 SELECT_ALIASES = "SELECT id FROM users WHERE merged_into = %s"
 MOVE_ALIASES = "UPDATE users SET merged_into = %s WHERE merged_into = %s"  # one step leads from any alias to the user
 SET_ALIAS = "UPDATE users SET merged_into = %s, updated_at = %s WHERE id = %s"

@@ -1,7 +1,9 @@
 """Applies ``sql/<dialect>/NNNN_reason.sql``, forward only, each file once.
 
 A file for MySQL holds one DDL statement, for MySQL commits at each: a file that fails has changed nothing, is
-named with its cause, and is tried again by the next run. Two runs at once wait for each other.
+named with its cause, and is tried again by the next run. A run that dies between the statement and its note
+leaves the file as begun (``applied_at`` 0): what it finds done then, the next run takes as done. Two runs at once
+wait for each other.
 """
 
 import hashlib
@@ -10,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.clock import Clock
-from models.db import Database, Tx
+from models.db import AlreadyThere, Database, Tx
 
 MIGRATION_BUDGET_S = 24 * 3600  # a large table may take its time
 SQL = Path(__file__).parent.parent / "sql"
@@ -23,8 +25,10 @@ TABLES_LIKE_OURS = {
     "mysql": "SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = %s",
     "sqlite": "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = %s",
 }
-SELECT_APPLIED = "SELECT version, checksum, applied_at FROM schema_migrations"
-INSERT_APPLIED = "INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES (%s, %s, %s, %s)"
+SELECT_APPLIED = "SELECT version, checksum, applied_at FROM schema_migrations WHERE applied_at > 0"
+INSERT_BEGUN = "INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES (%s, %s, %s, 0)"
+DELETE_BEGUN = "DELETE FROM schema_migrations WHERE version = %s AND applied_at = 0"
+UPDATE_APPLIED = "UPDATE schema_migrations SET name = %s, checksum = %s, applied_at = %s WHERE version = %s"
 
 
 class MigrationFailed(Exception):
@@ -99,18 +103,42 @@ async def _create_table(tx: Tx) -> None:
 
 async def _apply(database: Database, clock: Clock, migration: Migration, told: Callable[[Migration], None]) -> bool:
     async def work(tx: Tx) -> bool:
-        if await tx.fetch(SELECT_APPLIED + " WHERE version = %s", [migration.version]):
+        if await _find_applied_at(tx, migration):
             return False  # another run was faster (SQLite has no lock around the whole run)
         for statement in migration.statements:
-            await tx.execute(statement)
-        row = [migration.version, migration.name, migration.checksum, clock.now_ms()]
-        await tx.execute(INSERT_APPLIED, row)
+            await _execute(tx, statement, begun=begun)
+        row = [migration.name, migration.checksum, clock.now_ms(), migration.version]
+        await tx.execute(UPDATE_APPLIED, row)
         return True
 
     try:
+        begun = await database.run(lambda tx: _begin(tx, migration))
         done = await database.run(work, budget_s=MIGRATION_BUDGET_S)
     except Exception as error:
+        if isinstance(error, AlreadyThere):  # somebody else's: it will not be taken as ours
+            await database.run(lambda tx: tx.execute(DELETE_BEGUN, [migration.version]))
         raise MigrationFailed(f"{migration.name}.sql failed: {error}") from error
     if done:
         told(migration)
     return done
+
+
+async def _begin(tx: Tx, migration: Migration) -> bool:
+    """Notes that the file is begun; whether it was before, so that a run ended between the DDL and the last note."""
+    if await _find_applied_at(tx, migration) is not None:
+        return True
+    await tx.execute(INSERT_BEGUN, [migration.version, migration.name, migration.checksum])
+    return False
+
+
+async def _find_applied_at(tx: Tx, migration: Migration) -> int | None:
+    rows = await tx.fetch("SELECT applied_at FROM schema_migrations WHERE version = %s", [migration.version])
+    return int(rows[0][0]) if rows else None
+
+
+async def _execute(tx: Tx, statement: str, *, begun: bool) -> None:
+    try:
+        await tx.execute(statement)
+    except AlreadyThere:
+        if not begun:
+            raise

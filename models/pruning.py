@@ -23,6 +23,8 @@ PRUNABLE = {
     "audit": Prunable("audit", "id", "at", "at < %s"),
     "sessions": Prunable("sessions", "id", "created_at", "COALESCE(ended_at, expires_at) < %s"),
     "outbox": Prunable("outbox", "id", "published_at", "published_at < %s"),
+    "deliveries": Prunable("deliveries", "id", "dead_at", "dead_at < %s"),
+    "callbacks": Prunable("inbox", "id", "received_at", "state <> 'waiting' AND received_at < %s"),
     "merges": Prunable("merges", "id", "merged_at", "merged_at < %s"),
     "revocations": Prunable("revocations", "session_id", "revoked_at", "revoked_at < %s"),
 }

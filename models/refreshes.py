@@ -38,7 +38,9 @@ class Refreshes:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._batcher: Batcher[Refresh, Refreshed] = Batcher(self._commit, max_items=64, linger_s=LINGER_S)
+        self._batcher: Batcher[Refresh, Refreshed] = Batcher(
+            self._commit, name="refresh", max_items=64, linger_s=LINGER_S
+        )
 
     async def write(self, refresh: Refresh) -> Refreshed:
         """Durable when it returns."""
@@ -66,7 +68,8 @@ async def _rotate(tx: Tx, items: list[Refresh]) -> list[Refreshed | Exception]:
     locked = await sessions.lock_sessions(tx, [item.session_id for item in items])
     owners = await users.find_users(tx, list({session.user_id for session in locked.values()}))
     rotated: dict[str, Session] = {}
-    results = [_decide(item, locked.get(item.session_id), owners, rotated) for item in items]
+    now = max(item.at for item in items)  # one moment for all, so that one statement serves all
+    results = [_decide(replace(item, at=now), locked.get(item.session_id), owners, rotated) for item in items]
     if rotated:
         await sessions.rotate_sessions(tx, list(rotated.values()))
     return results

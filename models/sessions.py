@@ -67,6 +67,13 @@ async def find_session(database: Database, session_id: str) -> Session | None:
     return _session(rows[0]) if rows else None
 
 
+async def find_ids(tx: Tx, ids: Sequence[str]) -> set[str]:
+    """Which of these sessions there are, ended or not."""
+    if not ids:
+        return set()
+    return {row[0] for row in await tx.fetch(f"SELECT id FROM sessions WHERE id IN ({marks(len(ids))})", ids)}
+
+
 async def lock_sessions(tx: Tx, ids: Sequence[str]) -> dict[str, Session]:
     """Sessions under a lock until commit, in the order of ids."""
     wanted = sorted(set(ids))

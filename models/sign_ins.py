@@ -41,8 +41,9 @@ class SignIn:
     """One proven sign-in. ``session`` is complete but for its user; ``new_user_id`` names the user if one is made.
 
     Exactly one of: ``identity`` and/or ``account`` (with ``user_id`` None), or ``user_id`` with the
-    ``password_hash`` that was verified, so that a password changed meanwhile no longer counts. ``device_mark`` is
-    a short hash of the device it came from.
+    ``password_hash`` that was verified, so that a password changed meanwhile no longer counts, or with ``scan``, what
+    is told of a QR login: its session has an id of the scan's own, so that it is opened once. ``device_mark`` is a
+    short hash of the device it came from.
     """
 
     session: Session
@@ -54,6 +55,7 @@ class SignIn:
     may_exist: bool = True
     may_create: bool = True
     device_mark: str = ""
+    scan: dict[str, Any] | None = None
 
     @property
     def at(self) -> int:
@@ -78,7 +80,9 @@ class SignIns:
         self._database = database
         self._reseal = reseal
         self._max_sessions = max_sessions
-        self._batcher: Batcher[SignIn, SignedIn] = Batcher(self._commit, max_items=64, linger_s=LINGER_S)
+        self._batcher: Batcher[SignIn, SignedIn] = Batcher(
+            self._commit, name="sign_in", max_items=64, linger_s=LINGER_S
+        )
 
     async def write(self, sign_in: SignIn) -> SignedIn:
         """Durable when it returns."""
@@ -115,6 +119,7 @@ class _Writing:
         self._new: dict[str, User] = {}
         self._links = Links({}, {}, set())
         self._names: set[str] = set()
+        self._opened: set[str] = set()
         self._new_unionids: list[tuple[str, str, int]] = []
         self._events: list[outbox.Event] = []
         self._entries: list[audit.Entry] = []
@@ -144,6 +149,7 @@ class _Writing:
             list({proof.unionid for proof in proofs if proof.unionid}),
         )
         self._names = await users.find_username_keys(self._tx, names)
+        self._opened = await sessions.find_ids(self._tx, [item.session.id for item in self._items if item.scan])
         given = [item.user_id for item in self._items if item.user_id]
         self._links, self._users = await lock_links(self._tx, keys, unionids, given)
         for user_id in given:
@@ -194,7 +200,8 @@ class _Writing:
 
     def _create(self, item: SignIn) -> User:
         if item.user_id:
-            raise AppError(Code.WRONG_CREDENTIALS, cause="the user is gone")
+            code = Code.UNAUTHENTICATED if item.scan else Code.WRONG_CREDENTIALS
+            raise AppError(code, cause="the user is gone")
         if not item.may_create:
             raise AppError(Code.NOT_REGISTERED)
         user = User(item.new_user_id, created_at=item.at, last_login_at=item.at)
@@ -217,7 +224,9 @@ class _Writing:
             raise AppError(Code.ALREADY_REGISTERED)
         if user.disabled_at is not None:
             raise AppError(Code.ACCOUNT_DISABLED, user_id=user.id)
-        if item.user_id and user.password_hash != item.password_hash:
+        if item.session.id in self._opened:
+            raise AppError(Code.SCAN_REDEEMED)
+        if item.user_id and item.scan is None and user.password_hash != item.password_hash:
             raise AppError(Code.WRONG_CREDENTIALS, cause="the password was changed meanwhile")
 
     def _bind(self, item: SignIn, user: User) -> None:
@@ -250,6 +259,9 @@ class _Writing:
         user.last_login_at = item.at
         data = {"sessionId": session.id, "method": session.auth_method, "appid": session.appid, "isNewUser": is_new}
         self._tell(user, "session.created", {**data, "newDevice": self._is_new_device(item, user, is_new)}, item.at)
+        if item.scan is not None:
+            self._opened.add(session.id)
+            self._tell(user, "scan.redeemed", {"sessionId": session.id, **item.scan}, item.at)
         return session
 
     def _is_new_device(self, item: SignIn, user: User, is_new: bool) -> bool:

@@ -61,8 +61,8 @@ async def _move_back(tx: Tx, moved: dict[str, list[list[str]]], merged_id: str, 
     for appid, openid in moved["identities"]:
         await tx.execute(IDENTITY_BACK, [merged_id, KEPT_APART, appid, openid, survivor_id])
         await tx.execute(SESSIONS_BACK, [merged_id, appid, openid, survivor_id])  # those opened since, too
-    for table, key in (("unionids", "unionid"), ("sessions", "id"), ("consents", "id")):
-        keys = [row[0] for row in moved[table]]
+    for table, key in (("unionids", "unionid"), ("sessions", "id"), ("consents", "id"), ("devices", "id")):
+        keys = [row[0] for row in moved.get(table, [])]  # none of a table that is younger than the merge
         if keys:
             sql = f"UPDATE {table} SET user_id = %s WHERE user_id = %s AND {key} IN ({marks(len(keys))})"
             await tx.execute(sql, [merged_id, survivor_id, *keys])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.errors import AppError, Code
-from models import outbox
+from models import avatars, outbox
 from models.db import Conflict, Database, DuplicateKey, Row, Tx, marks, rows_of, text
 
 COLUMNS = (
@@ -54,11 +54,17 @@ def username_key(username: str) -> str:
     return username.lower()
 
 
+def possible_ids(given: Sequence[str]) -> list[str]:
+    """Those that may be ids: MySQL has no answer but an error to other characters in an ASCII column."""
+    return [one for one in given if one.isascii()]
+
+
 async def find_users(source: Database | Tx, ids: Sequence[str]) -> dict[str, User]:
     """The users that exist among these ids."""
-    if not ids:
+    possible = possible_ids(ids)
+    if not possible:
         return {}
-    rows = await source.fetch(f"{SELECT} WHERE id IN ({marks(len(ids))})", ids)
+    rows = await source.fetch(f"{SELECT} WHERE id IN ({marks(len(possible))})", possible)
     return {row[0]: _user(row) for row in rows}
 
 
@@ -186,7 +192,9 @@ async def update_user(database: Database, user_id: str, changes: dict[str, Any],
         columns, values = _assignments(changes)
         sets = ", ".join(f"{column} = %s" for column in [*columns, "seq", "updated_at"])
         await tx.execute(f"UPDATE users SET {sets} WHERE id = %s", [*values, user.seq + 1, at, user_id])
-        event = outbox.Event(user_id, user.seq + 1, "user.updated", {"fields": sorted(changes)}, at)
+        if "avatar_url" in changes:
+            await avatars.use(tx, user_id, changes["avatar_url"], at)
+        event = outbox.Event(user_id, user.seq + 1, "user.updated", {"fields": outbox.public_names(changes)}, at)
         await outbox.insert_events(tx, [event])
         return (await find_users(tx, [user_id]))[user_id]
 

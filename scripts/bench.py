@@ -23,29 +23,42 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import bench_events
+import bench_scans
 import click
 import uvloop
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
 from tornado.web import Application, RequestHandler
 
 from servers import MariaDB, Redis, Server, ServerError, find_binary
+from simulator import push
+from simulator.apps import App
 
 ROOT = Path(__file__).resolve().parents[1]
-BARE, STORM = "bare-tornado", "password-storm"
-LOADS = ("login", "autoLogin", "user-info", "token-verify")
+BARE, STORM, PUSH = "bare-tornado", "password-storm", "message-push"
+LOADS = ("login", "autoLogin", "user-info", "token-verify", "scan-status")
+SOCKETS = ("scan-login", "scan-confirm", "scan-push", "scan-idle")
 CONNECTIONS = 64
 WARM_UP_S = 1
+SCANS = 500  # polled in turn
 USERS = 1000  # fewer than log in while warming up: the logins measured are of known users
 REFRESH_TOKENS = 256  # more than connections, so that none is sent twice
+EVENTS = ("idle", "event-relay", "event-backlog")
+CASES = (BARE, *LOADS, PUSH, STORM, *SOCKETS, *EVENTS)
 STORM_LOGINS = 200
+PUSHES_S = 500  # a pushed event is to be answered within 50 ms at p99 at this rate
 QUIET = 0.9  # bare Tornado waits for nobody: what it lacks of a core, others took
 NOT_QUIET = "something else runs on this machine, so compare the µs and not the requests/s."
 WECHAT_DELAY_S = 0.005
 APP = {"appid": "wx0000000000000001", "kind": "miniprogram", "secret": "0123456789abcdef0123456789abcdef"}
+OFFICIAL = {"appid": "wx00000000000000a1", "kind": "official", "secret": "0123456789abcdef0123456789abcdef"}
+PUSH_KEYS = {"token": "benchToken1", "encodingAesKey": "b" * 43}
 ACCOUNT = {"username": "stormy", "password": "Open-Sesame-1"}
+
 
 # --- where things run ---
 
@@ -114,7 +127,7 @@ def kaimen(database: MariaDB, redis: Redis, wechat_url: str, cores: Cores) -> Ow
         "DATABASE_URL": database.url,
         "REDIS_URL": redis.url,
         "WECHAT_API_URL": wechat_url,
-        "APPS": json.dumps([APP]),
+        "APPS": json.dumps([APP, {**OFFICIAL, **PUSH_KEYS}]),
         "MASTER_KEYS": "k1:" + base64.b64encode(secrets.token_bytes(32)).decode(),
         "RATE_LIMITS": "off",
     }
@@ -259,6 +272,20 @@ wrk.headers["Authorization"] = "Bearer TOKEN"
 """
 
 
+POLL = """
+local scans, n = {SCANS}, 0
+request = function()
+  n = n % #scans + 1
+  return scans[n]
+end
+init = function()
+  for i, scan in ipairs(scans) do
+    scans[i] = wrk.format("GET", "/api/scan/" .. scan[1], {["X-Poll-Secret"] = scan[2], Host = "127.0.0.1"})
+  end
+end
+"""
+
+
 async def post(client: AsyncHTTPClient, url: str, body: dict[str, Any]) -> HTTPResponse:
     """POST /api/auth."""
     request = HTTPRequest(
@@ -304,12 +331,29 @@ def get_script(path: str) -> Callable[[Own], str]:
     return script
 
 
+async def open_scans(url: str, count: int) -> list[dict[str, Any]]:
+    """As many new QR logins."""
+    client = AsyncHTTPClient(force_instance=True, max_clients=CONNECTIONS)
+    headers = {"Content-Type": "application/json", "Origin": url}
+    request = HTTPRequest(f"{url}/api/scan", method="POST", headers=headers, body='{"channel":"page"}')
+    replies = await asyncio.gather(*(client.fetch(request) for _ in range(count)))
+    return [json.loads(reply.body)["data"] for reply in replies]
+
+
+def scan_status_script(server: Own) -> str:
+    """Polls of scans that nobody has scanned yet."""
+    scans = asyncio.run(open_scans(server.url, SCANS))
+    listed = ",".join(f'{{"{scan["scanId"]}","{scan["pollSecret"]}"}}' for scan in scans)
+    return POLL.replace("SCANS", listed)
+
+
 SCRIPTS: dict[str, Callable[[Own], str]] = {
     BARE: lambda _: "",
     "login": login_script,
     "autoLogin": auto_login_script,
     "user-info": get_script("/api/user/info"),
     "token-verify": get_script("/api/token/verify"),
+    "scan-status": scan_status_script,
 }
 
 
@@ -368,6 +412,29 @@ HEAD = ["case", "requests/s", "server µs", "MariaDB µs", "Redis µs", "all µs
 
 
 @dataclass
+class Pushes:
+    """Answers to the message push at a steady rate; ``worked_s`` is how much longer the work took."""
+
+    sent: int
+    rate_s: float
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+    failed: int
+    worked_s: float
+    server_us: float
+    mariadb_us: float
+
+    def __str__(self) -> str:
+        return (
+            f"Message push: {self.sent} events at {self.rate_s:.0f}/s in safe mode, answered after "
+            f"p50 {self.p50_ms:.1f} ms, p99 {self.p99_ms:.1f} ms, at most {self.max_ms:.0f} ms ({self.failed} failed); "
+            f"all worked off {self.worked_s:.1f} s after the last. Each cost {self.server_us:.0f} µs of the server "
+            f"and {self.mariadb_us:.0f} µs of MariaDB."
+        )
+
+
+@dataclass
 class Memory:
     """MiB resident, and what the storm did; None where that was not run."""
 
@@ -396,7 +463,9 @@ class Bench:
         self._database.execute("SET GLOBAL innodb_flush_log_at_trx_commit = 1")  # as in production
         self._redis = stack.enter_context(Redis())
         self.rows: list[Row] = []
+        self.sockets: dict[str, dict[str, float]] = {}
         self.memory: Memory | None = None
+        self.pushes: Pushes | None = None
 
     def run(self) -> None:
         """Bare Tornado first, for the others are compared with it."""
@@ -412,9 +481,43 @@ class Bench:
         for case in LOADS:
             if case in self._cases:
                 self._measure(case, server)
+        if PUSH in self._cases:
+            self.pushes = uvloop.run(push_events(server, self._database, self._seconds))
         self.memory = Memory(start, memory_mib(server, "VmRSS"))
         if STORM in self._cases:
             self.memory.storm = asyncio.run(storm(server))
+        for case in SOCKETS:
+            if case in self._cases:
+                say(f"{case} …")
+                self.sockets[case] = uvloop.run(self._measure_sockets(case, server))
+        for case in EVENTS:
+            if case in self._cases:
+                say(f"{case} …")
+                self.sockets[case] = uvloop.run(self._measure_events(case, server))
+
+    async def _measure_events(self, case: str, server: Own) -> dict[str, float]:
+        used = partial(cpu_us, server)
+        if case == "idle":
+            return await bench_events.measure_idle(used)
+        if case == "event-backlog":
+            return await bench_events.measure_backlog(self._database, used)
+        return await bench_events.measure_relay(self._database, self._redis.url, self._seconds, used)
+
+    async def _measure_sockets(self, case: str, server: Own) -> dict[str, float]:
+        http, used = bench_scans.Http("127.0.0.1", server.port), partial(cpu_us, server)
+        try:
+            if case == "scan-idle":
+                return await bench_scans.measure_idle(http, lambda: memory_mib(server, "VmRSS") * 1024, used)
+            if case == "scan-push":
+                return await bench_scans.measure_push(http, self._redis.url, self._seconds, used)
+            logins = await asyncio.to_thread(asyncio.run, log_in(server.url, bench_scans.PHONES))
+            phones = [data["accessToken"] for data in logins]
+            if case == "scan-login":
+                watched = (server, self._database, self._redis)
+                return await bench_scans.measure_login(http, phones, lambda: [cpu_us(each) for each in watched])
+            return await bench_scans.measure_confirm(http, phones[0], used)
+        finally:
+            http.close()
 
     def _measure(self, case: str, server: Own) -> None:
         say(f"{case} …")
@@ -447,6 +550,79 @@ async def storm(server: Own) -> dict[str, float]:
         "healthz_p50_ms": statistics.median(pulse),
         "healthz_p99_ms": sorted(pulse)[int(len(pulse) * 0.99)],
     }
+
+
+def push_request(port: int, number: int) -> bytes:
+    """One event in safe mode, as WeChat sends it; each of another user."""
+    app = App(OFFICIAL["appid"], "official", "", token=PUSH_KEYS["token"], aes_key=PUSH_KEYS["encodingAesKey"])
+    event = {"ToUserName": "gh_bench", "FromUserName": f"oBench{number:022}", "CreateTime": int(time.time())}
+    xml = push.to_xml({**event, "MsgType": "event", "Event": "CLICK", "EventKey": "menu_1"})
+    encrypted, timestamp, nonce = push.encrypt(app, xml), str(int(time.time())), secrets.token_hex(5)
+    signature = push.sign(app.token, timestamp, nonce, encrypted)
+    query = f"timestamp={timestamp}&nonce={nonce}&encrypt_type=aes&msg_signature={signature}"
+    body = push.envelope(encrypted).encode()
+    head = f"POST /callback/wechat/{app.appid}?{query} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: text/xml"
+    return f"{head}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+class Wires:
+    """Kept-alive connections, used in turn: a whole HTTP client would cost as much as what it measures."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+
+    async def send(self, request: bytes) -> bool:
+        """Whether it was answered with 200."""
+        reader, writer = self._free.pop() if self._free else await asyncio.open_connection("127.0.0.1", self._port)
+        writer.write(request)
+        head = await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(int(head.lower().partition(b"content-length: ")[2].partition(b"\r")[0]))
+        self._free.append((reader, writer))
+        return head.startswith(b"HTTP/1.1 200")
+
+    def close(self) -> None:
+        """Ends them."""
+        for _, writer in self._free:
+            writer.close()
+
+
+async def push_events(server: Own, database: MariaDB, seconds: int) -> Pushes:
+    """Sends at a steady rate, whether or not the answers come; then waits until all is worked off."""
+    say(f"{PUSH} …")
+    wires = Wires(server.port)
+    await asyncio.gather(*(wires.send(push_request(server.port, number)) for number in range(CONNECTIONS)))
+    requests = [push_request(server.port, CONNECTIONS + number) for number in range(PUSHES_S * seconds)]
+    before = cpu_us(server), cpu_us(database)
+    started = time.monotonic()
+
+    async def send(number: int, request: bytes) -> float:
+        await asyncio.sleep(max(0.0, started + number / PUSHES_S - time.monotonic()))
+        at = time.monotonic()
+        is_ok = await wires.send(request)
+        return time.monotonic() - at if is_ok else -1.0
+
+    taken = await asyncio.gather(*(send(number, request) for number, request in enumerate(requests)))
+    ended = time.monotonic()
+    wires.close()
+    while database.execute("SELECT COUNT(*) FROM kaimen.inbox WHERE state = 'waiting'") != [(0,)]:  # noqa: ASYNC110
+        await asyncio.sleep(0.1)
+    worked_s = time.monotonic() - ended
+    server_us, mariadb_us = (
+        (now - then) / len(requests) for now, then in zip((cpu_us(server), cpu_us(database)), before, strict=True)
+    )
+    good = sorted(1000 * one for one in taken if one >= 0)
+    return Pushes(
+        sent=len(requests),
+        rate_s=len(requests) / (ended - started),
+        p50_ms=statistics.median(good),
+        p99_ms=good[int(len(good) * 0.99)],
+        max_ms=good[-1],
+        failed=len(taken) - len(good),
+        worked_s=worked_s,
+        server_us=server_us,
+        mariadb_us=mariadb_us,
+    )
 
 
 async def feel_pulse(client: AsyncHTTPClient, url: str, until: list[asyncio.Task[Any]]) -> list[float]:
@@ -484,7 +660,16 @@ def as_json(bench: Bench, seconds: int) -> str:
     """All figures, unrounded."""
     rows = [{**vars(row), "all_us": row.all_us} for row in bench.rows]
     memory = bench.memory and vars(bench.memory)
-    report = {"machine": machine(), "seconds": seconds, "cores": vars(bench.cores), "cases": rows, "memory": memory}
+    pushes = bench.pushes and vars(bench.pushes)
+    report = {
+        "machine": machine(),
+        "seconds": seconds,
+        "cores": vars(bench.cores),
+        "cases": rows,
+        "memory": memory,
+        "sockets": bench.sockets,
+        "pushes": pushes,
+    }
     return json.dumps(report, ensure_ascii=False)
 
 
@@ -502,8 +687,12 @@ def as_text(bench: Bench, seconds: int) -> str:
         parts.append(as_table(bench.rows))
     if bench.rows and bench.rows[0].case == BARE and bench.rows[0].busy < QUIET:
         parts.append(f"Bare Tornado had its core for {bench.rows[0].busy:.0%} of the time only: " + NOT_QUIET)
+    if bench.pushes:
+        parts.append(str(bench.pushes))
     if bench.memory:
         parts.append(str(bench.memory))
+    for case, figures in bench.sockets.items():
+        parts.append(f"{case}: " + ", ".join(f"{name} {value:.1f}" for name, value in figures.items()))
     return "\n\n".join(parts)
 
 
@@ -526,7 +715,7 @@ def run_bench(seconds: int, cases: tuple[str, ...], show: Callable[[Bench, int],
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--seconds", type=click.IntRange(1, 600), default=3, show_default=True, help="How long each case takes.")
-@click.option("--only", "cases", type=click.Choice((BARE, *LOADS, STORM)), multiple=True, help="Only this case.")
+@click.option("--only", "cases", type=click.Choice(CASES), multiple=True, help="Only this case.")
 @click.option("--json", "json_", is_flag=True, help="JSON instead of a table.")
 @click.option("--hello", type=int, hidden=True)
 @click.option("--stand-in", type=int, hidden=True)
@@ -536,7 +725,7 @@ def main(seconds: int, cases: tuple[str, ...], json_: bool, hello: int | None, s
         uvloop.run(serve_hello(hello))
     if stand_in:
         uvloop.run(serve_stand_in(stand_in))
-    run_bench(seconds, cases or (BARE, *LOADS, STORM), as_json if json_ else as_text)
+    run_bench(seconds, cases or CASES, as_json if json_ else as_text)
 
 
 if __name__ == "__main__":

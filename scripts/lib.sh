@@ -126,3 +126,16 @@ ensure_env() {
     if ! satisfied "$1"; then install_env "$1"; fi
     exec 9<&-
 }
+
+# --- the npm packages of tests: what the lock beside each package.json names, and no script of theirs is run ---
+
+ensure_node_modules() {
+    local lock folder
+    for lock in tests/*/package-lock.json; do
+        folder=${lock%/*}
+        if [ ! -e "$lock" ] || cksum "$lock" | cmp -s - "$folder/node_modules/.kaimen-installed"; then continue; fi
+        say "Installing the npm packages of $folder …"
+        (cd "$folder" && npm ci --ignore-scripts --no-audit --no-fund --silent) || return
+        cksum "$lock" >"$folder/node_modules/.kaimen-installed"
+    done
+}

@@ -13,11 +13,19 @@ APPID = re.compile(r"wx[0-9a-z]{16}")
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """One registered app; ``kind`` is one of ``KINDS``."""
+    """One registered app; ``kind`` is one of ``KINDS``.
+
+    ``page`` is one of its released version, ``token`` and ``aes_key`` are those of the message push, ``domain`` is the
+    only host that an OAuth login may return to (any, unless one is named).
+    """
 
     appid: str
     kind: str
     secret: str
+    page: str = ""
+    token: str = ""
+    aes_key: str = ""
+    domain: str = ""
 
 
 class Apps:
@@ -38,11 +46,27 @@ class Apps:
             raise WechatError(40125)
         return app
 
-    def get_miniprogram(self, appid: str) -> App:
-        """For the control API: the mini-program, or an error that says what it is instead."""
+    def find(self, appid: str) -> App | None:
+        """The app of that appid, of whatever kind."""
+        return self._apps.get(appid)
+
+    def get(self, appid: str) -> App:
+        """For the control API: the app, of whatever kind."""
         app = self._apps.get(appid)
         if app is None:
             raise ControlError(f"unknown appid {appid!r}; known: {', '.join(self._apps)}")
+        return app
+
+    def with_kind(self, appid: str, kind: str) -> App:
+        """The app whose access_token it is, if this API is for its kind; 48001."""
+        app = self._apps[appid]
+        if app.kind != kind:
+            raise WechatError(48001)
+        return app
+
+    def get_miniprogram(self, appid: str) -> App:
+        """For the control API: the mini-program, or an error that says what it is instead."""
+        app = self.get(appid)
         if app.kind != "miniprogram":
             raise ControlError(f"{appid} is a {app.kind} app, not a mini-program")
         return app
@@ -61,4 +85,17 @@ def parse_app(row: Mapping[str, Any]) -> App:
         raise ValueError(f"{appid}: kind must be one of {', '.join(KINDS)}")
     if not isinstance(secret, str) or not secret:
         raise ValueError(f"{appid}: secret is missing")
-    return App(appid, kind, secret)
+    more = [str(row.get(name) or "") for name in ("page", "token", "encodingAesKey", "domain")]
+    return App(appid, kind, secret, *more)
+
+
+def parse_merchant(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What the simulator needs of an entry of ``KAIMEN_MERCHANTS``; ValueError names the bad field, never a key."""
+    mchid, appids, key = row.get("mchid"), row.get("appids"), row.get("apiV3Key")
+    if not isinstance(mchid, str) or not mchid.isdecimal():
+        raise ValueError(f"mchid: {mchid!r} is not a number as text")
+    if not isinstance(appids, list | tuple) or not all(isinstance(one, str) for one in appids):
+        raise ValueError(f"{mchid}: appids is not a list")
+    if not isinstance(key, str) or len(key.encode()) != 32:
+        raise ValueError(f"{mchid}: apiV3Key must have 32 bytes")
+    return {"mchid": mchid, "appids": list(appids), "apiV3Key": key}

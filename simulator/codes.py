@@ -19,6 +19,7 @@ class Code:
     appid: str
     user: str
     issued_at: float
+    scope: str = ""
     used: bool = False
 
 
@@ -30,29 +31,35 @@ class Codes:
     """
 
     def __init__(
-        self, clock: Callable[[], float], hex_length: int, used_errcode: int, owner: str | None = None
+        self,
+        clock: Callable[[], float],
+        hex_length: int,
+        used_errcode: int,
+        owner: str | None = None,
+        life_s: int = CODE_LIFE_S,
     ) -> None:
         self._clock = clock
+        self._life_s = life_s
         self._length = hex_length
         self._used_errcode = used_errcode
         self._owner = owner
-        self._keep_s = FOREIGN_LIFE_S if owner else 2 * CODE_LIFE_S
+        self._keep_s = FOREIGN_LIFE_S if owner else 2 * life_s
         self._codes: dict[str, Code] = {}
 
     def __contains__(self, code: str) -> bool:
         return code in self._codes
 
-    def issue(self, appid: str, user: str) -> str:
-        """A new code of that user in that app."""
+    def issue(self, appid: str, user: str, scope: str = "") -> str:
+        """A new code of that user in that app; ``scope`` where the user was asked for one."""
         self._forget_old()
         code = secrets.token_hex(self._length // 2)
-        self._codes[code] = Code(appid, user, self._clock())
+        self._codes[code] = Code(appid, user, self._clock(), scope)
         return code
 
     def find(self, code: str, appid: str) -> Code:
         """The usable code, not yet consumed; 40029, or ``used_errcode`` after its first use."""
         found = self._codes.get(code) or self._adopt(code, appid)
-        if found is None or found.appid != appid or self._clock() - found.issued_at > CODE_LIFE_S:
+        if found is None or found.appid != appid or self._clock() - found.issued_at > self._life_s:
             raise WechatError(40029)
         if found.used:
             raise WechatError(self._used_errcode)

@@ -37,3 +37,11 @@ DEFAULT_USERS: list[dict[str, Any]] = [
     {"name": "bob", "nickname": "老鲍 🎣", "phone": "13800138002"},
     {"name": "carol", "nickname": "Carol 卡萝", "phone": "13800138003"},
 ]
+
+DEFAULT_MERCHANTS: list[dict[str, Any]] = [
+    {
+        "mchid": "1900000001",
+        "appids": ["wx0000000000000001", "wx0000000000000002", "wx00000000000000a1"],
+        "apiV3Key": "Ka1menPayKeyOfTheSimulator000001",
+    },
+]

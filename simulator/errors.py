@@ -11,19 +11,27 @@ MESSAGES = {
     40013: "invalid appid",
     40014: "invalid access_token",
     40029: "invalid code",
+    40030: "invalid refresh_token",
+    40053: "invalid action info",
     40066: "invalid url",
     40097: "invalid args",
     40125: "invalid appsecret",
     40163: "code been used",
     40164: "invalid ip 127.0.0.1 ipv6 ::ffff:127.0.0.1, not in whitelist",
+    40169: "invalid length for scene, or the data is not json string",
     40226: "code blocked",
     40243: "appsecret is frozen",
     41001: "access_token missing",
     41002: "appid missing",
+    41003: "missing refresh_token",
     41004: "appsecret missing",
     41008: "missing code",
     41009: "missing openid",
+    41030: "invalid page",
     42001: "access_token expired",
+    42002: "refresh_token expired",
+    42007: "access_token and refresh_token invalid, user changed password",
+    40129: "invalid scene",
     43001: "require GET method",
     43002: "require POST method",
     44002: "empty post data",
@@ -32,6 +40,7 @@ MESSAGES = {
     47001: "data format error",
     48001: "api unauthorized",
     50002: "user limited",
+    61010: "code is expired",
     87007: "session_key is not exist or expired",
     87008: "invalid sig_method",
     87009: "invalid signature",
@@ -57,3 +66,11 @@ class ControlError(Exception):
     def __init__(self, message: str, status: int = 400) -> None:
         super().__init__(message)
         self.status = status
+
+
+class ConsentError(ControlError):
+    """What a consent page shows instead of itself; ``code`` is WeChat's, 0 where it has none."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(f"{code} {message}" if code else message)
+        self.code = code

@@ -8,10 +8,11 @@ from tornado.web import RequestHandler
 
 from simulator import replies
 from simulator.calls import LoggedCall
-from simulator.endpoints import Call, Endpoint
+from simulator.endpoints import Call, Endpoint, NoPicture, Picture
 from simulator.errors import WechatError
 from simulator.faults import Fault
 from simulator.state import State
+from simulator.wechat import dump_json
 
 
 class WechatHandler(RequestHandler):
@@ -35,14 +36,28 @@ class WechatHandler(RequestHandler):
             return
         fault = self.state.faults.take(endpoint.api)
         if fault is None:
-            self.send(logged, self.make_reply(call))
+            self.send_reply(logged, call)
         else:
             logged.fault = fault.as_json()
             await self.strike(fault, call, logged)
 
     get = head = post = put = patch = delete = options = answer
 
-    def make_reply(self, call: Call) -> dict[str, Any]:
+    def send_reply(self, logged: LoggedCall, call: Call) -> None:
+        """The honest answer: JSON, a picture, or 404 where there is none."""
+        try:
+            reply = self.make_reply(call)
+        except NoPicture:
+            logged.finish(404, replies.send_html(self, 404))
+            return
+        if isinstance(reply, Picture):
+            logged.finish(200, f"{reply.content_type}, {len(reply.data)} bytes")
+            self.set_header("Content-Type", reply.content_type)
+            self.finish(reply.data)
+        else:
+            self.send(logged, reply)
+
+    def make_reply(self, call: Call) -> dict[str, Any] | Picture:
         """What WeChat says to this call."""
         try:
             self.endpoint.check(call)
@@ -77,8 +92,9 @@ class WechatHandler(RequestHandler):
             status = fault.status or 200
             logged.finish(status, replies.send_html(self, status))
         elif fault.truncate:
-            half = await replies.send_truncated(self, self.make_reply(call), self.endpoint.content_type)
-            logged.finish(200, half)
+            reply = self.make_reply(call)
+            data = reply.data if isinstance(reply, Picture) else dump_json(reply).encode()
+            logged.finish(200, await replies.send_truncated(self, data, self.endpoint.content_type))
         elif fault.huge:
             await replies.send_huge(self)
             logged.finish(200, "50 MB")
@@ -86,7 +102,7 @@ class WechatHandler(RequestHandler):
             replies.send_gzip_bomb(self)
             logged.finish(200, "50 MB, gzipped")
         else:
-            self.send(logged, self.make_reply(call))
+            self.send_reply(logged, call)
 
     def give_up(self, logged: LoggedCall) -> None:
         """Close without an answer."""

@@ -34,15 +34,21 @@ class SessionKeys:
         self.min_refresh_s = 0.0
         self._clock = clock
         self._keys: dict[tuple[str, str], deque[SessionKey]] = {}
+        self._seen: dict[tuple[str, str], float] = {}
 
     def login(self, appid: str, user: str) -> SessionKey:
         """The key after one more ``wx.login``."""
         now = self._clock()
+        self._seen[appid, user] = now
         key = self.find(appid, user)
         if key is None or now - key.created_at >= self.min_refresh_s:
             return self._push(appid, user, SessionKey(new_session_key(), now, now + KEY_LIFE_S))
         key.expires_at = now + KEY_LIFE_S
         return key
+
+    def was_active(self, appid: str, user: str, within_s: float) -> bool:
+        """Whether that user was in the mini-program so lately."""
+        return self._clock() - self._seen.get((appid, user), float("-inf")) <= within_s
 
     def reset(self, appid: str, user: str, key: SessionKey) -> SessionKey:
         """A new key in place of this one, which dies at once; the end of life stays the same."""

@@ -43,9 +43,8 @@ def send_html(handler: RequestHandler, status: int) -> str:
     return text
 
 
-async def send_truncated(handler: RequestHandler, body: dict[str, Any], content_type: str) -> str:
-    """Announce the whole JSON, send half of it, close; returns the half."""
-    data = dump_json(body).encode()
+async def send_truncated(handler: RequestHandler, data: bytes, content_type: str) -> str:
+    """Announce the whole body, send half of it, close; returns the half."""
     head = f"HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nContent-Length: {len(data)}\r\n\r\n"
     half = data[: len(data) // 2]
     stream = take_stream(handler)

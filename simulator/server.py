@@ -10,10 +10,13 @@ from tornado.netutil import bind_sockets
 from tornado.routing import URLSpec
 from tornado.web import Application, RequestHandler
 
+from simulator.consent import ConsentHandler
 from simulator.control import ACTIONS, ControlHandler
 from simulator.endpoints import ENDPOINTS
 from simulator.handlers import UnknownPathHandler, WechatHandler
+from simulator.oauth import PATHS
 from simulator.pages import AvatarHandler, PageHandler
+from simulator.sink import SinkHandler
 from simulator.state import State
 
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - where to reach it
@@ -23,9 +26,9 @@ MAX_BODY_BYTES = 1024 * 1024
 class Simulator(State):
     """WeChat on loopback.
 
-    ``apps``: entries as in ``KAIMEN_APPS`` (default: ``DEFAULT_APPS``); ``backend_url``: where the phone's
-    requests go; ``any_code``: codes not issued here are alice's; ``clock``: Unix seconds; ``seed``: makes
-    faults with a ``rate`` repeatable.
+    ``apps`` and ``merchants``: entries as in the settings (default: those of ``defaults``); ``backend_url``:
+    where the phone's requests go; ``any_code``: codes not issued here are alice's; ``clock``: Unix seconds;
+    ``seed``: makes faults with a ``rate`` repeatable.
     """
 
     def __init__(
@@ -36,8 +39,9 @@ class Simulator(State):
         any_code: bool = False,
         clock: Callable[[], float] = time.time,
         seed: int | None = None,
+        merchants: Iterable[Mapping[str, Any]] | None = None,
     ) -> None:
-        super().__init__(apps, backend_url, any_code, clock, seed)
+        super().__init__(apps, backend_url, any_code, clock, seed, merchants)
         self.url = ""
         self.port = 0
         self._server: HTTPServer | None = None
@@ -47,13 +51,15 @@ class Simulator(State):
         state = {"state": self}
         wechat = [URLSpec(e.path, WechatHandler, {**state, "endpoint": e}) for e in ENDPOINTS]
         control = [URLSpec(path, ControlHandler, {**state, "actions": a}) for path, a in ACTIONS.items()]
+        consent = [URLSpec(path, ConsentHandler, state) for path in PATHS]
         pages = [
             URLSpec(r"/()", PageHandler, state),
             URLSpec(r"/web/(.+)", PageHandler, state),
+            URLSpec(r"/sink/([A-Za-z0-9._-]{1,64})", SinkHandler, state),
             URLSpec(r"/avatar/([^/]+)\.svg", AvatarHandler),
         ]
         return Application(
-            [*wechat, *control, *pages],
+            [*wechat, *control, *consent, *pages],
             default_handler_class=UnknownPathHandler,
             default_handler_args=state,
             log_function=keep_silent,

@@ -6,9 +6,12 @@ from typing import Any
 
 from tornado.simple_httpclient import SimpleAsyncHTTPClient
 
+from simulator.apps import parse_merchant
 from simulator.calls import Calls
+from simulator.defaults import DEFAULT_MERCHANTS
 from simulator.endpoints import APIS
 from simulator.faults import Faults
+from simulator.sinks import Sinks
 from simulator.wechat import Wechat
 
 
@@ -22,6 +25,7 @@ class State:
         any_code: bool,
         clock: Callable[[], float],
         seed: int | None,
+        merchants: Iterable[Mapping[str, Any]] | None = None,
     ) -> None:
         self.clock = clock
         self.backend_url = backend_url
@@ -29,6 +33,9 @@ class State:
         self.wechat = Wechat(apps, clock, any_code)
         self.faults = Faults(APIS, seed)
         self.calls = Calls()
+        self.tokens: dict[tuple[str, str], str] = {}  # the backend's, by (appid, user)
+        self.sinks = Sinks()
+        self.merchants = [parse_merchant(one) for one in (DEFAULT_MERCHANTS if merchants is None else merchants)]
         self._waiting: set[asyncio.Event] = set()
         self._client: SimpleAsyncHTTPClient | None = None
 

@@ -93,6 +93,23 @@ class Tokens:
             del self._known[self._order.popleft()]
 
 
+@dataclass(slots=True)
+class Tickets:
+    """jsapi_tickets: the same for everybody until it ends."""
+
+    clock: Callable[[], float]
+    _tickets: dict[str, tuple[str, float]] = field(default_factory=dict)
+
+    def issue(self, appid: str) -> tuple[str, int]:
+        """(ticket, whole seconds it has left)."""
+        ticket, expires_at = self._tickets.get(appid, ("", 0.0))
+        now = self.clock()
+        if now >= expires_at:
+            ticket, expires_at = secrets.token_urlsafe(64), now + TOKEN_LIFE_S
+            self._tickets[appid] = ticket, expires_at
+        return ticket, int(expires_at - now)
+
+
 def count_force(line: Line, now: float) -> None:
     """Note one forced refresh; 45009 when the day's are used up."""
     day = int(now + 8 * 3600) // 86_400

@@ -14,12 +14,15 @@ from simulator.errors import ControlError
 
 PHONE = re.compile(r"(?:\+(?P<country>\d{1,3})[ -])?(?P<number>\d{5,14})")
 TEXTS = ("nickname", "avatarUrl", "phone")
-FLAGS = ("unionid", "blocked")
+FLAGS = ("unionid", "blocked", "snapshot")
 
 
 @dataclass(slots=True)
 class User:
-    """One person. ``avatar_url`` None: the simulator draws one. ``blocked``: WeChat answers 40226."""
+    """One person. ``avatar_url`` None: the simulator draws one. ``blocked``: WeChat answers 40226.
+
+    ``snapshot``: looks at snapshots of web pages, where OAuth tells of somebody who does not exist.
+    """
 
     name: str
     nickname: str
@@ -27,6 +30,7 @@ class User:
     phone: str | None = None
     has_unionid: bool = True
     blocked: bool = False
+    snapshot: bool = False
 
     @property
     def unionid(self) -> str | None:
@@ -58,6 +62,7 @@ class Users:
         user.phone = fields.get("phone", user.phone)
         user.has_unionid = fields.get("unionid", user.has_unionid)
         user.blocked = fields.get("blocked", user.blocked)
+        user.snapshot = fields.get("snapshot", user.snapshot)
         return user
 
     def _insert(self, user: User) -> User:

@@ -16,7 +16,9 @@ from simulator.codes import Codes
 from simulator.defaults import DEFAULT_APPS
 from simulator.errors import ControlError
 from simulator.keys import VERSIONS, SessionKeys
-from simulator.tokens import Tokens
+from simulator.oauth import OAuth
+from simulator.qr import QrCodes
+from simulator.tokens import Tickets, Tokens
 from simulator.users import User, Users, make_id, split_phone
 
 KINDS = ("userInfo", "phone", "group")
@@ -43,6 +45,9 @@ class Wechat:
         self.phone_codes = Codes(clock, 64, used_errcode=40029, owner=owner)
         self.keys = SessionKeys(clock)
         self.tokens = Tokens(clock)
+        self.tickets = Tickets(clock)
+        self.oauth = OAuth(self.users, clock)
+        self.qr = QrCodes(clock)
 
     def login(self, appid: str, user: str) -> str:
         """``wx.login``: a code, and as a rule a new session_key."""

@@ -1,18 +1,21 @@
 """A whole backend for tests: real services, a real socket, and the simulator as WeChat."""
 
 import json
+import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from tornado.curl_httpclient import CurlAsyncHTTPClient
 from tornado.httpclient import HTTPRequest
 from tornado.httpserver import HTTPServer
-from tornado.testing import bind_unused_port
+from tornado.netutil import bind_sockets
 
 from app.kaimen import Kaimen
 from cli.compose import open_kaimen
+from contract import check_reply
 from core.clock import Clock
 from core.settings import Settings, load_settings
 from handlers.routes import make_application, make_server
@@ -20,7 +23,10 @@ from simulator import DEFAULT_APPS, Simulator
 
 APPID = "wx0000000000000001"
 OTHER_APPID = "wx0000000000000002"
+OFFICIAL = "wx00000000000000a1"
+WEBSITE = "wx00000000000000b1"
 PASSWORD = "Open-Sesame-1"
+MASTER_KEYS = "k1:" + "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 
 
 class MovableClock(Clock):
@@ -69,12 +75,14 @@ class Reply:
 class Backend:
     """One instance of Kaimen and the client that calls it."""
 
+    own_url = ""  # what is called elsewhere is not held to the contract
+
     def __init__(self, kaimen: Kaimen, simulator: Simulator, clock: MovableClock, server: HTTPServer, url: str) -> None:
         self.kaimen = kaimen
         self.simulator = simulator
         self.clock = clock
         self.server = server
-        self.url = url
+        self.url = self.own_url = url
         self.http = CurlAsyncHTTPClient(force_instance=True, max_clients=400)
 
     async def call(self, method: str, path: str, body: Any = None, token: str | None = None, **headers: str) -> Reply:
@@ -87,10 +95,26 @@ class Backend:
         if token:
             sent["Authorization"] = f"Bearer {token}"
         request = HTTPRequest(
-            self.url + path, method=method, body=body, headers=sent, allow_nonstandard_methods=True, request_timeout=30
+            self.url + path,
+            method=method,
+            body=body,
+            headers=sent,
+            allow_nonstandard_methods=True,
+            request_timeout=30,
+            follow_redirects=False,
         )
         response = await self.http.fetch(request, raise_error=False)
-        return Reply(response.code, response.headers, response.body.decode() if response.body else "")
+        reply = Reply(response.code, response.headers, response.body.decode() if response.body else "")
+        self._check(method, path, reply)
+        return reply
+
+    def _check(self, method: str, path: str, reply: Reply) -> None:
+        """Every reply is as ``/openapi.json`` declares it; what another server answers is not looked at."""
+        if self.url != self.own_url:
+            return
+        served = path.split("?")[0].removeprefix(self.kaimen.settings.path_prefix)
+        body = reply.text if reply.body is None else reply.body
+        check_reply(method, served, reply.status, reply.headers.get("Content-Type", ""), body)
 
     async def auth(self, action: str, **body: Any) -> Reply:
         return await self.call("POST", "/api/auth", {"action": action, **body})
@@ -125,27 +149,36 @@ class StartBackend(Protocol):
 
 def make_settings(store: Store, wechat_url: str, **overrides: Any) -> Settings:
     """Settings of a development instance over the store."""
-    keys = "k1:" + "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
     given = {
         "env": "development",
         "public_url": "http://kaimen.test",
         "database_url": store.database_url,
         "redis_url": store.redis_url,
-        "master_keys": keys,
+        "master_keys": MASTER_KEYS,
         "wechat_api_url": wechat_url,
+        "wechat_open_url": wechat_url,
+        "wechat_mp_url": wechat_url,
         "apps": DEFAULT_APPS,
+        "data_dir": Path(tempfile.gettempdir()) / "kaimen-data",
     }
     return load_settings(**{**given, **overrides})
 
 
 @asynccontextmanager
 async def running_backend(store: Store, simulator: Simulator, **overrides: Any) -> AsyncIterator[Backend]:
-    """An instance on a free port; several may share a store of servers."""
+    """An instance on a free port, or ``on_port``; several may share a store of servers. ``public_url`` may name it."""
     clock = MovableClock()
-    settings = make_settings(store, overrides.pop("wechat_api_url", simulator.url), **overrides)
-    async with open_kaimen(settings, clock) as kaimen:
-        server, (listener, port) = make_server(make_application(kaimen)), bind_unused_port()
-        server.add_socket(listener)
+    sockets = bind_sockets(overrides.pop("on_port", 0), "127.0.0.1")
+    port = sockets[0].getsockname()[1]
+    if "public_url" in overrides:
+        overrides["public_url"] = overrides["public_url"].replace("{port}", str(port))
+    async with AsyncExitStack() as stack:
+        for one in sockets:
+            stack.callback(one.close)
+        settings = make_settings(store, overrides.pop("wechat_api_url", simulator.url), **overrides)
+        kaimen = await stack.enter_async_context(open_kaimen(settings, clock))
+        server = make_server(make_application(kaimen))
+        server.add_sockets(sockets)
         backend = Backend(kaimen, simulator, clock, server, f"http://127.0.0.1:{port}")
         try:
             yield backend

@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from tornado.curl_httpclient import CurlAsyncHTTPClient
 from tornado.httpserver import HTTPServer
@@ -22,10 +23,15 @@ from core.clock import Clock
 from core.observe.logs import set_up_logs
 from models import migrations
 from models.db import open_database
+from rows import TABLES
 from servers import MariaDB, Redis
 from simulator import Simulator
 
 # --- servers: started when a test first asks, one of each per pytest-xdist worker ---
+
+# A first example pays for imports and first connections: how long one takes says nothing.
+hypothesis.settings.register_profile("kaimen", deadline=None)
+hypothesis.settings.load_profile("kaimen")
 
 
 @pytest.fixture(scope="session")
@@ -89,23 +95,6 @@ async def http_client(http_server: HTTPServer) -> AsyncIterator[CurlAsyncHTTPCli
 def quiet_logs() -> None:
     """Only what is worth a look is printed; tests of the logs set them up themselves."""
     set_up_logs("error", "json")
-
-
-TABLES = (
-    "users",
-    "identities",
-    "unionids",
-    "sessions",
-    "revocations",
-    "outbox",
-    "signing_keys",
-    "audit",
-    "consents",
-    "merges",
-    "services",
-    "leases",
-    "notes",
-)
 
 
 async def _migrate(url: str) -> None:

@@ -7,6 +7,27 @@ from backend import Store
 from core.clock import Clock
 from models.db import open_database
 
+TABLES = (
+    "users",
+    "identities",
+    "unionids",
+    "sessions",
+    "revocations",
+    "outbox",
+    "signing_keys",
+    "audit",
+    "consents",
+    "merges",
+    "services",
+    "leases",
+    "notes",
+    "inbox",
+    "webhooks",
+    "deliveries",
+    "avatars",
+    "devices",
+)
+
 
 async def fetch(store: Store, sql: str, *args: Any) -> list[tuple[Any, ...]]:
     """The rows of a SELECT, bytes as text."""

@@ -16,7 +16,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import pymysql
 import redis
@@ -185,10 +185,11 @@ class MariaDB(Server):
         """Drop a database if it exists."""
         self.execute(f"DROP DATABASE IF EXISTS `{name}`")
 
-    def execute(self, sql: str) -> None:
-        """Run one statement outside any database."""
+    def execute(self, sql: str) -> list[tuple[Any, ...]]:
+        """Run one statement outside any database; the rows of a SELECT."""
         with closing(self._connect()) as connection, connection.cursor() as cursor:
             cursor.execute(sql)
+            return list(cursor.fetchall())
 
     def _connect(self) -> "pymysql.Connection[pymysql.cursors.Cursor]":
         return pymysql.connect(

@@ -13,12 +13,13 @@ DOORS = {
     "pymysql": ["models/db/mysql.py"],
     "aiosqlite": ["models/db/sqlite.py"],
     "sqlite3": ["models/db/sqlite.py"],
-    "redis": ["models/kv.py"],
+    "redis": ["models/kv.py", "models/redis_clients.py"],
     "fakeredis": ["models/kv.py"],
-    "pycurl": ["app/wechat/transport.py"],
-    "tornado.httpclient": ["app/wechat/transport.py"],
-    "tornado.curl_httpclient": ["app/wechat/transport.py"],
+    "pycurl": ["app/wechat/curl.py", "app/wechat/transport.py", "app/events/delivery.py"],
+    "tornado.httpclient": ["app/avatars/bucket.py"],
+    "tornado.curl_httpclient": ["app/avatars/bucket.py"],
     "tornado.web": ["handlers/"],
+    "prometheus_client": ["core/observe/metrics.py"],
 }
 
 

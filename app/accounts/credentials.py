@@ -4,9 +4,9 @@ from typing import Any
 
 from app.accounts.commands import SetPassword
 from app.accounts.proof import RecentLogin
+from app.auth.grants import Client
 from app.auth.limits import Limits
 from app.auth.revocation import Revocations
-from app.auth.sign_in import Client
 from app.auth.tokens import Claims
 from app.crypto.passwords import Passwords
 from app.crypto.sealing import Sealer

@@ -9,6 +9,7 @@ from app.accounts.commands import GiveConsent
 from app.accounts.proof import RecentLogin
 from app.auth.revocation import Revocations
 from app.auth.tokens import Claims
+from app.avatars.service import Avatars
 from app.crypto.sealing import BlindIndex, CannotUnseal, Sealer
 from app.users.views import phone_context, rfc3339
 from core.clock import Clock
@@ -24,13 +25,20 @@ class Privacy:
     """``/api/user/consent``, ``/api/user/export``, ``DELETE /api/user``."""
 
     def __init__(
-        self, database: Database, clock: Clock, sealer: Sealer, index: BlindIndex, revocations: Revocations
+        self,
+        database: Database,
+        clock: Clock,
+        sealer: Sealer,
+        index: BlindIndex,
+        revocations: Revocations,
+        avatars: Avatars,
     ) -> None:
         self._database = database
         self._clock = clock
         self._sealer = sealer
         self._index = index
         self._revocations = revocations
+        self._avatars = avatars
         self._recent = RecentLogin(database, clock)
 
     async def consent(self, claims: Claims, command: GiveConsent, address: str) -> dict[str, Any]:
@@ -57,6 +65,7 @@ class Privacy:
         if ended is None:
             raise AppError(Code.UNAUTHENTICATED, cause="the user is gone")
         self._revocations.add(ended, "deleted")
+        await self._avatars.sweep_quietly()
 
     def _with_phone(self, row: dict[str, Any]) -> dict[str, Any]:
         sealed = row.pop("phone_sealed")

@@ -49,7 +49,7 @@ class _Parsed:
 
 
 class Cookies:
-    """Makes cookies out of sign-ins, and reads them."""
+    """Makes cookies out of sign-ins, and reads them. ``purpose`` is part of the MAC: a skey is no cookie."""
 
     def __init__(
         self,
@@ -60,7 +60,9 @@ class Cookies:
         clock: Clock,
         *,
         ttl_s: int,
+        purpose: str = "cookie",
     ) -> None:
+        self._purpose = purpose + "."
         self._keyring = keyring
         self._tokens = tokens
         self._checks = checks
@@ -124,14 +126,14 @@ class Cookies:
     def _make(self, session_id: str, generation: int, at_ms: int, max_age_s: int) -> Cookie:
         key = self._keyring.refresh_signer().secret
         text = f"{session_id}.{generation}.{at_ms // 1000}"
-        return Cookie(f"{text}.{mac_of(key, 'cookie.' + text)}", self._xsrf(key, session_id), max_age_s)
+        return Cookie(f"{text}.{mac_of(key, self._purpose + text)}", self._xsrf(key, session_id), max_age_s)
 
     def _parse(self, value: str) -> _Parsed:
         match = FORM.fullmatch(value)
         if match is None:
             raise AppError(Code.UNAUTHENTICATED, cause="a malformed cookie")
         text, _, mac = value.rpartition(".")
-        if not any(hmac.compare_digest(mac, mac_of(key.secret, "cookie." + text)) for key in self._keyring.refresh):
+        if not any(hmac.compare_digest(mac, mac_of(key.secret, self._purpose + text)) for key in self._keyring.refresh):
             raise AppError(Code.UNAUTHENTICATED, cause="the cookie's MAC is not ours")
         return _Parsed(match[1], int(match[2]), int(match[3]) * 1000)
 

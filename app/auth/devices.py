@@ -33,7 +33,7 @@ MARK_DIGITS = 10
 @lru_cache(maxsize=4096)
 def name_device(user_agent: str) -> str:
     """Such as ``WeChat 8.0 · iPhone`` or ``Chrome 142 · Windows``; at most 100 printable characters."""
-    parts = [_program(user_agent), _machine(user_agent)]
+    parts = [name_program(user_agent), name_machine(user_agent)]
     named = " · ".join(part for part in parts if part)
     return "".join(char for char in named if char.isprintable())[:100] or UNKNOWN
 
@@ -47,7 +47,8 @@ def device_mark(user_agent: str, address: str) -> str:
     return hashlib.sha256(seen.encode()).hexdigest()[:MARK_DIGITS]
 
 
-def _program(user_agent: str) -> str:
+def name_program(user_agent: str) -> str:
+    """Such as ``WeChat 8.0`` or ``Chrome 142``; empty for what is not known."""
     wechat = WECHAT.search(user_agent)
     if wechat:
         return "WeChat " + ".".join(wechat[1].split(".")[:2])
@@ -58,7 +59,8 @@ def _program(user_agent: str) -> str:
     return ""
 
 
-def _machine(user_agent: str) -> str:
+def name_machine(user_agent: str) -> str:
+    """Such as ``iPhone`` or ``Windows``; empty for what is not known."""
     apple = APPLE.search(user_agent)
     if apple:
         return apple[1]

@@ -17,6 +17,7 @@ from typing import Any
 from core.clock import Clock
 from core.errors import AppError, Code
 from core.limits import DEFAULTS, Limit
+from core.observe import metrics
 from models import windows
 from models.kv import Kv
 from models.windows import LocalWindows, Window
@@ -28,6 +29,10 @@ ANSWERS = {
     "code_network": Code.RATE_LIMITED,
     "code_appid": Code.RATE_LIMITED,
     "refresh_network": Code.RATE_LIMITED,
+    "oauth_network": Code.RATE_LIMITED,
+    "scan_network": Code.RATE_LIMITED,
+    "scan_user": Code.RATE_LIMITED,
+    "avatar_user": Code.RATE_LIMITED,
 }
 
 
@@ -83,6 +88,27 @@ class Limits:
         """Counts a refresh token that was refused; raises 4290."""
         await self._take(self._window("refresh_network", network))
 
+    async def count_avatar(self, user_id: str) -> None:
+        """Counts an upload; raises 4290."""
+        await self._take(self._window("avatar_user", user_id))
+
+    async def count_oauth(self, network: str) -> None:
+        """Counts an OAuth login that begins; raises 4290."""
+        await self._take(self._window("oauth_network", network))
+
+    async def count_scan(self, network: str) -> None:
+        """Counts a QR login that a page begins; raises 4290."""
+        await self._take(self._window("scan_network", network))
+
+    async def count_scan_step(self, user_id: str) -> None:
+        """Counts what a user does on the phone; raises 4290."""
+        await self._take(self._window("scan_user", user_id))
+
+    @property
+    def on(self) -> bool:
+        """Whether anything is limited."""
+        return self._on
+
     async def close(self) -> None:
         """Waits for what is being counted."""
         await asyncio.gather(*self._tasks)
@@ -135,4 +161,5 @@ def _refuse(wanted: Sequence[Window], waits: Sequence[int]) -> None:
     """Raises for the window with the longest wait, if there is one."""
     wait_ms, window = max(zip(waits, wanted, strict=True), key=lambda pair: pair[0])
     if wait_ms:
+        metrics.LIMITED.inc(window.name)
         raise AppError(ANSWERS[window.name], cause=f"limit {window.name}", retry_after_s=math.ceil(wait_ms / 1000))

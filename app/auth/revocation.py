@@ -22,6 +22,7 @@ from models.sessions import Revocation
 
 PERIOD_S = 0.5
 FRESH_S = 1.0
+REPLACED = "replaced"  # by another sign-in in the same browser
 OVERLAP_MS = 60_000
 
 
@@ -76,8 +77,12 @@ class Revocations:
         if found is None:
             return None
         if found.moved_to is None:
-            raise AppError(Code.SESSION_REVOKED)
+            raise AppError(Code.SESSION_REVOKED, cause=found.reason)
         return found.moved_to
+
+    def age_s(self) -> float:
+        """Seconds since the feed was last read."""
+        return max(0.0, self._clock.monotonic() - self._fresh_until + FRESH_S)
 
     @property
     def is_fresh(self) -> bool:

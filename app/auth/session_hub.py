@@ -43,6 +43,10 @@ class SessionHub:
         self._all.add(listener)
         self._waiting[network] += 1
 
+    def size(self) -> int:
+        """Open sockets."""
+        return len(self._all)
+
     def leave(self, network: str) -> None:
         """It has said so, or is gone."""
         self._waiting[network] -= 1

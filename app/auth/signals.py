@@ -6,7 +6,7 @@ learns of a change of its user when it asks next.
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from app.auth.revocation import Revocations
@@ -16,6 +16,7 @@ from models import signals
 from models.kv import Kv
 
 PAUSE_S = 0.5
+GATHER_S = 0.02  # events written within it are told of once
 
 
 class Signals:
@@ -27,6 +28,8 @@ class Signals:
         self._hub = hub
         self._task: asyncio.Task[None] | None = None
         self._telling: set[asyncio.Task[None]] = set()
+        self._tells_written = False
+        self.on_written: Callable[[], None] = lambda: None
         revocations.on_end = hub.logged_out
         revocations.announce = self._announce
 
@@ -44,6 +47,17 @@ class Signals:
     def user_updated(self, user_id: str) -> None:
         """The user's open pages should ask again; call it after the commit."""
         self._tell(self._tell_updated(user_id))
+
+    def events_written(self) -> None:
+        """The process that relays should look; call it after the commit."""
+        if not self._tells_written:
+            self._tells_written = True
+            self._tell(self._tell_written())
+
+    async def _tell_written(self) -> None:
+        await asyncio.sleep(GATHER_S)
+        self._tells_written = False
+        await signals.publish_written(self._kv)
 
     def _announce(self, session_ids: list[str], reason: str) -> None:
         self._tell(signals.publish_revoked(self._kv, session_ids, reason))
@@ -69,8 +83,10 @@ class Signals:
         async for signal in signals.listen(self._kv):
             if isinstance(signal, signals.Revoked):
                 self._revocations.hear(signal.session_ids, signal.reason)
-            else:
+            elif isinstance(signal, signals.Updated):
                 self._hub.user_updated(signal.user_id)
+            else:
+                self.on_written()
 
 
 async def _quietly(telling: Coroutine[Any, Any, None]) -> None:

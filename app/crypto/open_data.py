@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from Crypto.Cipher import AES
 
 from core.errors import AppError, Code
+from core.observe import metrics
 
 MAX_CIPHERTEXT = 64 * 1024
 FRESH_MS = 5 * 60 * 1000
@@ -113,4 +114,5 @@ def _decode(text: str) -> bytes:
 
 
 def _failure(reason: str) -> AppError:
+    metrics.DECRYPT_FAILURES.inc(reason)
     return AppError(Code.DECRYPT_FAILED, reason=reason)

@@ -51,6 +51,10 @@ class Passwords:
         """Whether a hash should be replaced while the password is at hand: bcrypt, or other costs than ours."""
         return is_bcrypt(stored) or self._hasher.check_needs_rehash(stored)
 
+    def waiting(self) -> int:
+        """Passwords that are being checked or wait for it."""
+        return self._waiting
+
     def close(self) -> None:
         """Ends the threads."""
         self._threads.shutdown(wait=False, cancel_futures=True)

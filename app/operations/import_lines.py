@@ -123,12 +123,12 @@ def read_json_lines(lines: Iterable[bytes], position: Position) -> Iterator[tupl
     for number, line in enumerate(lines, start=1):
         position.bytes += len(line)
         if line.strip():
-            yield number, _parsed(number, line, ImportLine.model_validate_json)
+            yield number, parsed(number, line, ImportLine.model_validate_json)
 
 
 def read_csv(lines: Iterable[bytes], position: Position) -> Iterator[tuple[int, ImportLine | BadLine]]:
     """The same for CSV: a header with the names, ``roles`` separated by ``;``, ``openids`` as JSON."""
-    reader = csv.reader(_decoded(lines, position), strict=True)
+    reader = csv.reader(decoded(lines, position), strict=True)
     header = next(reader, [])
     while True:
         try:
@@ -139,10 +139,11 @@ def read_csv(lines: Iterable[bytes], position: Position) -> Iterator[tuple[int, 
         if row is None:
             return
         if row:
-            yield reader.line_num, _parsed(reader.line_num, (header, row), _from_cells)
+            yield reader.line_num, parsed(reader.line_num, (header, row), _from_cells)
 
 
-def _parsed(number: int, given: T, parse: Callable[[T], ImportLine]) -> ImportLine | BadLine:
+def parsed(number: int, given: T, parse: Callable[[T], ImportLine]) -> ImportLine | BadLine:
+    """The user that ``parse`` makes of a line, or why there is none."""
     try:
         line = parse(given)
     except ValidationError as error:
@@ -170,7 +171,7 @@ def _from_cells(given: tuple[list[str], list[str]]) -> ImportLine:
     return ImportLine.model_validate(cells)
 
 
-def _decoded(lines: Iterable[bytes], position: Position) -> Iterator[str]:
+def decoded(lines: Iterable[bytes], position: Position) -> Iterator[str]:
     """What is not UTF-8 becomes characters that every rule refuses, so that only its own line is lost."""
     for number, line in enumerate(lines):
         position.bytes += len(line)

@@ -7,7 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from app.auth.keyring import key_context
+from app.callbacks.intake import body_context
 from app.crypto.sealing import CannotUnseal, Sealer
+from app.events.lane import secret_context as webhook_context
+from app.oauth.user_tokens import tokens_context
 from app.services.registry import secret_context
 from app.users.open_data import session_key_context
 from app.users.views import phone_context
@@ -22,9 +25,13 @@ IDENTITY = ("appid", "openid")
 SEALED: list[tuple[SealedColumn, Callable[..., str]]] = [
     (SealedColumn("signing_keys", ("id",), "sealed"), key_context),
     (SealedColumn("services", ("id",), "sealed"), secret_context),
+    (SealedColumn("webhooks", ("id",), "sealed"), webhook_context),
+    (SealedColumn("webhooks", ("id",), "previous_sealed"), webhook_context),
     (SealedColumn("users", ("id",), "phone_sealed"), phone_context),
     (SealedColumn("identities", IDENTITY, "session_key"), session_key_context),
     (SealedColumn("identities", IDENTITY, "previous_session_key"), session_key_context),
+    (SealedColumn("identities", IDENTITY, "oauth_tokens"), tokens_context),
+    (SealedColumn("inbox", ("id",), "body"), body_context),
 ]
 
 

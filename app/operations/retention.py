@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import Callable
 
 from app.auth.tokens import LEEWAY_S
+from app.avatars.service import sweep
+from app.avatars.storage import AvatarStorage
 from core.clock import Clock
 from core.errors import AppError
 from core.observe.logs import get_logger
 from core.settings import Settings
 from core.tasks import end_task
-from models import leases, notes, pruning, statistics
+from models import avatars, leases, notes, pruning, statistics
 from models.db import Database
 from models.merges import UNDO_MS
 from models.notes import BCRYPT_NOTE
@@ -26,11 +28,14 @@ LEASE_MS = 300_000
 class Pruner:
     """``run_once`` deletes all that is due; ``start`` and ``stop`` do so every hour in the background."""
 
-    def __init__(self, database: Database, clock: Clock, settings: Settings) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, settings: Settings, storage: AvatarStorage | None = None
+    ) -> None:
         self._database = database
         self._clock = clock
         self._days = settings.retention
         self._revocations_ms = (settings.access_ttl_s + 2 * LEEWAY_S) * 1000 + DAY_MS
+        self._storage = storage
         self._holder = clock.new_id()
         self._task: asyncio.Task[None] | None = None
 
@@ -39,17 +44,22 @@ class Pruner:
         now = self._clock.now_ms()
         return {
             **{table: now - days * DAY_MS for table, days in self._days.items()},
+            "deliveries": now - self._days["outbox"] * DAY_MS,
             "merges": now - UNDO_MS,
             "revocations": now - self._revocations_ms,
+            "avatars": now,
         }
 
     async def count(self) -> dict[str, int]:
         """Table → how many rows are due."""
         limits = self.limits()
-        return {
+        rows = {
             table: await pruning.count_due(self._database, what, limits[table])
             for table, what in pruning.PRUNABLE.items()
         }
+        if self._storage:
+            rows["avatars"] = await avatars.count_due(self._database, limits["avatars"])
+        return rows
 
     async def run_once(self, told: Callable[[str, int], None] = lambda _table, _count: None) -> dict[str, int] | None:
         """Table → rows deleted; None if another process is at it. ``told`` hears of each chunk."""
@@ -58,7 +68,8 @@ class Pruner:
         try:
             await self._forget_bcrypt()
             limits = self.limits()
-            return {table: await self._prune(table, limits[table], told) for table in pruning.PRUNABLE}
+            rows = {table: await self._prune(table, limits[table], told) for table in pruning.PRUNABLE}
+            return {**rows, **await self._sweep()}
         finally:
             await leases.release_lease(self._database, LEASE, self._holder)
 
@@ -81,6 +92,10 @@ class Pruner:
                 await asyncio.sleep(PAUSE_S)
         return deleted
 
+    async def _sweep(self) -> dict[str, int]:
+        """Files, not rows alone, so it needs to know where they are."""
+        return {"avatars": await sweep(self._database, self._clock, self._storage)} if self._storage else {}
+
     async def _forget_bcrypt(self) -> None:
         """When the last imported hash was replaced, unknown users need not cost bcrypt's work any more."""
         noted = await notes.find_note(self._database, BCRYPT_NOTE)
@@ -96,7 +111,7 @@ class Pruner:
             try:
                 deleted = await self.run_once()
                 if deleted is not None:
-                    get_logger().info("pruned", **deleted)
+                    get_logger().info("pruned", deleted=deleted)
             except AppError as error:
                 get_logger().warning("pruning failed; it will be tried again", cause=error.cause)
             await asyncio.sleep(PERIOD_S)

@@ -12,6 +12,7 @@ from typing import Any
 from app.crypto.sealing import BlindIndex
 from core.clock import Clock
 from core.errors import AppError, Code
+from core.observe import metrics
 from core.observe.logs import get_logger
 from core.settings import PREFIX, Settings
 from models import audit, notes
@@ -31,7 +32,7 @@ REFUSALS = {
 WAITING_MAX = 1000
 REPEATED_AFTER_MS = 60_000  # one entry a minute for an address whose attempts are not even looked at
 DEVICE_MAX = 255
-OF_ONE_PROCESS = {"host", "port", "unix_socket", "data_dir"}
+OF_ONE_PROCESS = {"host", "port", "unix_socket", "admin_port", "admin_host", "data_dir"}
 
 
 class Trail:
@@ -41,7 +42,7 @@ class Trail:
         self._database = database
         self._clock = clock
         self._index = index
-        self._batcher: Batcher[Entry, None] = Batcher(self._write, max_items=200, linger_s=0.05)
+        self._batcher: Batcher[Entry, None] = Batcher(self._write, name="audit", max_items=200, linger_s=0.05)
         self._waiting = 0
         self._told: dict[str, int] = {}
         self.dropped = 0
@@ -86,7 +87,7 @@ class Trail:
 
     def _submit(self, entry: Entry) -> None:
         if self._waiting >= WAITING_MAX:
-            self.dropped += 1
+            self._drop()
             return
         self._waiting += 1
         self._batcher.submit(entry).add_done_callback(self._written)
@@ -94,7 +95,11 @@ class Trail:
     def _written(self, future: "asyncio.Future[None]") -> None:
         self._waiting -= 1
         if future.cancelled() or future.exception():
-            self.dropped += 1
+            self._drop()
+
+    def _drop(self) -> None:
+        self.dropped += 1
+        metrics.AUDIT_DROPPED.inc()
 
     async def _write(self, entries: list[Entry]) -> Sequence[None]:
         try:

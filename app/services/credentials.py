@@ -32,7 +32,7 @@ class ServiceCredentials:
         self._sealer = sealer
         self._known: dict[str, Service] = {}
         self._read_at = float("-inf")
-        self._reads: Batcher[None, None] = Batcher(self._read, max_items=1000)
+        self._reads: Batcher[None, None] = Batcher(self._read, name="service", max_items=1000)
 
     async def authenticate(self, request: ServiceRequest, scope: str) -> Service:
         """Raises 4010 for wrong credentials, 4030 without the scope, 5001, and 5002 for a signed one without Redis."""

@@ -2,12 +2,12 @@
 
 from typing import Any
 
+from app.apps import Apps
 from app.auth.revocation import Revocations
 from app.crypto.sealing import BlindIndex, CannotUnseal, Sealer
 from app.services.commands import ChangeUser, Lookup
 from app.users.views import UserViews, phone_context
 from core.clock import Clock
-from core.settings import Settings
 from models import directory
 from models.db import Database
 from models.directory import Listed
@@ -19,14 +19,14 @@ class Directory:
 
     def __init__(
         self,
-        settings: Settings,
+        apps: Apps,
         database: Database,
         clock: Clock,
         sealer: Sealer,
         index: BlindIndex,
         revocations: Revocations,
     ) -> None:
-        self._appids = [app.appid for app in settings.apps]
+        self._apps = apps
         self._database = database
         self._clock = clock
         self._sealer = sealer
@@ -52,7 +52,7 @@ class Directory:
 
     async def _find(self, command: Lookup) -> list[str]:
         if command.openids is not None:
-            return await directory.find_ids_by_openid(self._database, self._appids, command.openids)
+            return await directory.find_ids_by_openid(self._database, list(self._apps.appids), command.openids)
         if command.phones is not None:
             hashes = [self._index.of(plain_phone(phone)) for phone in command.phones]
             return await directory.find_ids(self._database, "phones", hashes)

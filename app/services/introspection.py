@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.auth.sign_in import Auth
+from app.auth.guard import SessionGuard
 from app.auth.tokens import Claims, Tokens
 from core.clock import Clock
 from core.errors import AppError
@@ -17,10 +17,10 @@ NOT_GOOD = {401, 403}  # as HTTP statuses: forged, expired, revoked, its user di
 class Introspection:
     """``await introspect(token)``; raises 5001 when nobody can tell."""
 
-    def __init__(self, database: Database, clock: Clock, auth: Auth, tokens: Tokens) -> None:
+    def __init__(self, database: Database, clock: Clock, guard: SessionGuard, tokens: Tokens) -> None:
         self._database = database
         self._clock = clock
-        self._auth = auth
+        self._guard = guard
         self._tokens = tokens
 
     async def introspect(self, token: str) -> dict[str, Any]:
@@ -34,7 +34,7 @@ class Introspection:
             raise
 
     async def _access(self, token: str) -> dict[str, Any]:
-        claims = await self._auth.authenticate(token)
+        claims = await self._guard.authenticate(token)
         if claims.exp <= self._clock.now_ms() // 1000:
             return INACTIVE  # no leeway here: ``exp`` would contradict ``active``
         return self._active(claims, "Bearer", scope=" ".join(claims.roles), roles=list(claims.roles))

@@ -8,13 +8,14 @@ from app.auth.tokens import Claims
 from app.commands import BindPhone, OpenDataFields, UpdateInfo
 from app.crypto.sealing import BlindIndex, Sealer
 from app.users import rules
+from app.users.nickname_check import NicknameCheck
 from app.users.open_data import OpenData
 from app.users.views import UserViews, phone_context
 from app.wechat.access_token import AccessTokens
 from app.wechat.client import WeChatClient
 from core.clock import Clock, Deadline
 from core.errors import AppError, Code
-from models import identities, users
+from models import avatars, identities, users
 from models.batch import Batcher
 from models.db import Database
 from models.identities import Binding
@@ -38,6 +39,9 @@ class Profiles:
         open_data: OpenData,
         wechat: WeChatClient,
         access_tokens: AccessTokens,
+        nicknames: NicknameCheck,
+        *,
+        avatar_base: str,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -47,9 +51,11 @@ class Profiles:
         self._open_data = open_data
         self._wechat = wechat
         self._access_tokens = access_tokens
+        self._nicknames = nicknames
+        self._avatar_base = avatar_base
         self._views = UserViews(sealer)
         self.on_update: Callable[[str], None] = lambda _user_id: None
-        self._reads: Batcher[str, Profile | None] = Batcher(self._read, max_items=128, lanes=2)
+        self._reads: Batcher[str, Profile | None] = Batcher(self._read, name="profile", max_items=128, lanes=2)
 
     async def get(self, user_id: str) -> dict[str, Any]:
         """``user`` with its bindings."""
@@ -62,17 +68,24 @@ class Profiles:
         found = await users.find_survivors(self._database, [user_id])
         return user_id in found and found[user_id].id == of
 
-    async def update(self, user_id: str, command: UpdateInfo) -> dict[str, Any]:
+    async def update(self, claims: Claims, command: UpdateInfo, deadline: Deadline) -> dict[str, Any]:
         """Changes what the command names; raises 4000 and, for an e-mail in use, 4092."""
         changes: dict[str, Any] = {}
         if "nickname" in command.model_fields_set:
             changes["nickname"] = rules.check_nickname(command.nickname)
+            await self._nicknames.check(claims, command.nickname, deadline)
         if "avatar_url" in command.model_fields_set:
-            changes["avatar_url"] = rules.check_avatar_url(command.avatar_url)
+            changes["avatar_url"] = await self._checked_avatar(claims.sub, command.avatar_url)
         if "email" in command.model_fields_set:
             email = rules.check_email(command.email)
             changes["email"] = (email, email.lower() if email else None)
-        return self._views.public(await self._write(user_id, changes))
+        return self._views.public(await self._write(claims.sub, changes))
+
+    async def set_avatar(self, user_id: str, name: str) -> str:
+        """Makes an uploaded file the user's avatar; its URL."""
+        url = f"{self._avatar_base}/{name}"
+        await self._write(user_id, {"avatar_url": url})
+        return url
 
     async def bind_phone(self, claims: Claims, command: BindPhone, deadline: Deadline) -> dict[str, Any]:
         """Binds the phone WeChat vouches for; returns it masked."""
@@ -101,6 +114,26 @@ class Profiles:
             claims, appid, command.encrypted_data or "", command.iv or "", command.raw_data, command.signature
         )
         return await self._write(opened.user_id, self._changes_in(opened.user_id, opened.data))
+
+    async def fill_gaps(self, user: User, nickname: str, avatar_url: str) -> User:
+        """Nickname and avatar as WeChat has them, where the user has none; returns the user as it is then."""
+        found = self._changes_in(user.id, {"nickName": nickname, "avatarUrl": avatar_url})
+        changes = {name: value for name, value in found.items() if not getattr(user, name)}
+        return await self._write(user.id, changes) if changes else user
+
+    def clean(self, nickname: str, avatar_url: str) -> tuple[str, str]:
+        """Both as they may be stored, empty where WeChat tells none."""
+        found = self._changes_in("", {"nickName": nickname, "avatarUrl": avatar_url})
+        return found.get("nickname", ""), found.get("avatar_url", "")
+
+    async def _checked_avatar(self, user_id: str, url: str) -> str:
+        """An https URL, or that of the user's own uploaded avatar; raises 4000."""
+        base, _, name = url.rpartition("/")
+        if base != self._avatar_base:
+            return rules.check_avatar_url(url)
+        if not await avatars.is_in_use(self._database, name, user_id):
+            raise AppError(Code.INVALID_REQUEST, field="avatarUrl")
+        return url
 
     async def _write(self, user_id: str, changes: dict[str, Any]) -> User:
         user = await users.update_user(self._database, user_id, changes, self._clock.now_ms())

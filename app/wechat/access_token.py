@@ -1,4 +1,5 @@
-"""One access_token per appid for all instances: fetched once, shared through Redis, renewed when refused.
+"""One access_token (and one jsapi_ticket) per appid for all instances: fetched once, shared through Redis, renewed
+when refused.
 
 ``stable_token`` in normal mode gives everybody the same token, so it is always safe to ask. Forcing a new
 one ends the old one for everybody: only after the same token was refused twice with a normal renewal
@@ -6,15 +7,17 @@ between, and at most every 10 minutes. See base/api_getstableaccesstoken.
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from app.crypto.sealing import CannotUnseal
-from app.wechat.client import TokenRefused
+from app.wechat.client import TokenRefused, WeChatClient
 from app.wechat.wire import AccessToken, App
 from core.clock import Clock, Deadline
 from core.errors import AppError, Code
+from core.observe import metrics
 from models.kv import Kv
 from models.wx_tokens import Lease, StoredToken, WxTokens
 
@@ -62,15 +65,12 @@ class _Held:
     version: int
 
 
-class AccessTokens:
-    """The tokens this process holds, and the way to new ones."""
+class SharedTokens(ABC):
+    """The tokens of one family that this process holds, and the way to new ones."""
 
-    def __init__(
-        self, client: StableToken, kv: Kv, clock: Clock, seal: Sealer, elsewhere: Elsewhere | None = None
-    ) -> None:
-        self._client = client
-        self._elsewhere = elsewhere
-        self._stored = WxTokens(kv, clock)
+    def __init__(self, family: str, kv: Kv, clock: Clock, seal: Sealer) -> None:
+        self._family = family
+        self._stored = WxTokens(kv, clock, family)
         self._clock = clock
         self._seal = seal
         self._held: dict[str, _Held] = {}
@@ -99,6 +99,10 @@ class AccessTokens:
             return held.token
         return await self._shared(app, stale_token, False, deadline)
 
+    @abstractmethod
+    async def _ask(self, app: App, stale: str, force: bool, deadline: Deadline) -> AccessToken:
+        """A token from WeChat; ``stale`` names one that was refused, ``force`` ends it for everybody."""
+
     async def call(self, app: App, deadline: Deadline, fn: Callable[[str], Awaitable[T]]) -> T:
         """``fn(token)``, again with a renewed token when it raises TokenRefused.
 
@@ -112,6 +116,7 @@ class AccessTokens:
                 return await fn(token)
             except TokenRefused as error:
                 refusal = error
+                metrics.ACCESS_TOKEN_REFUSED.inc(app.appid)
             if forced:
                 break
             forced = token == refused_before
@@ -184,17 +189,11 @@ class AccessTokens:
         try:
             if force and not await self._stored.claim_force(app.appid):
                 raise AppError(Code.WX_BAD_REPLY, cause="access_token refused; already forced in the last 10 min")
-            fetched = await self._ask(app, stale, force)
+            fetched = await self._ask(app, stale, force, Deadline.after(self._clock, FETCH_S))
         except BaseException:
             await self._give_back(lease)
             raise
         return await self._store(app.appid, lease, fetched)
-
-    async def _ask(self, app: App, stale: str, force: bool = False) -> AccessToken:
-        deadline = Deadline.after(self._clock, FETCH_S)
-        if self._elsewhere and self._elsewhere.serves(app.appid):
-            return await self._elsewhere.fetch(app, stale, deadline)
-        return await self._client.stable_token(app, deadline, force)
 
     async def _give_back(self, lease: Lease) -> None:
         try:
@@ -204,7 +203,7 @@ class AccessTokens:
 
     async def _store(self, appid: str, lease: Lease, fetched: AccessToken) -> str | None:
         held = self._make_held(fetched, lease.version)
-        sealed = self._seal.seal(fetched.token, _context(appid))
+        sealed = self._seal.seal(fetched.token, self._context(appid))
         renew_from = held.expires_at - _window_ms(fetched)
         try:
             if not await self._stored.store(lease, sealed, held.expires_at, renew_from):
@@ -219,14 +218,14 @@ class AccessTokens:
         held = self._held.get(app.appid)
         if held and held.token != stale and now < held.expires_at:
             return held.token
-        fetched = await self._ask(app, stale)
+        fetched = await self._ask(app, stale, False, Deadline.after(self._clock, FETCH_S))
         self._hold(app.appid, self._make_held(fetched, held.version if held else 0))
         return fetched.token
 
     def _adopt(self, appid: str, stored: StoredToken) -> str | None:
         """Holds a token another instance stored; None if it cannot be unsealed here."""
         try:
-            token = self._seal.unseal(stored.sealed, _context(appid))
+            token = self._seal.unseal(stored.sealed, self._context(appid))
         except (CannotUnseal, ValueError):
             return None
         renew_at = stored.expires_at - self._share * (stored.expires_at - stored.renew_from)
@@ -242,6 +241,9 @@ class AccessTokens:
         if held is None or new.version >= held.version or self._clock.now_ms() >= held.renew_at:
             self._held[appid] = new
 
+    def _context(self, appid: str) -> str:
+        return f"{self._family}:{appid}"
+
     def _known_version(self, appid: str, stale: str) -> int:
         held = self._held.get(appid)
         return held.version if held and held.token == stale else 0
@@ -252,5 +254,33 @@ def _window_ms(fetched: AccessToken) -> int:
     return min(RENEW_BEFORE_MS, fetched.expires_in_s * 500)
 
 
-def _context(appid: str) -> str:
-    return f"wxtoken:{appid}"
+class AccessTokens(SharedTokens):
+    """The app's access_token, from WeChat or from another deployment."""
+
+    def __init__(
+        self, client: StableToken, kv: Kv, clock: Clock, seal: Sealer, elsewhere: Elsewhere | None = None
+    ) -> None:
+        super().__init__("wxtoken", kv, clock, seal)
+        self._client = client
+        self._elsewhere = elsewhere
+
+    async def _ask(self, app: App, stale: str, force: bool, deadline: Deadline) -> AccessToken:
+        if self._elsewhere and self._elsewhere.serves(app.appid):
+            metrics.ACCESS_TOKEN_FETCHES.inc(app.appid, "elsewhere")
+            return await self._elsewhere.fetch(app, stale, deadline)
+        metrics.ACCESS_TOKEN_FETCHES.inc(app.appid, "forced" if force else "normal")
+        return await self._client.stable_token(app, deadline, force)
+
+
+class JsapiTickets(SharedTokens):
+    """The jsapi_ticket of official accounts; nobody is ever told that one was refused."""
+
+    def __init__(self, client: WeChatClient, access_tokens: AccessTokens, kv: Kv, clock: Clock, seal: Sealer) -> None:
+        super().__init__("wxticket", kv, clock, seal)
+        self._client = client
+        self._access_tokens = access_tokens
+
+    async def _ask(self, app: App, stale: str, force: bool, deadline: Deadline) -> AccessToken:
+        return await self._access_tokens.call(
+            app, deadline, lambda token: self._client.jsapi_ticket(app, token, deadline)
+        )

@@ -46,6 +46,13 @@ class Breaker:
         elif ok is not None:
             self._count(ok)
 
+    @property
+    def state(self) -> int:
+        """0 closed, 1 half-open, 2 open."""
+        if self._opened_at is None:
+            return 0
+        return 1 if self._clock.monotonic() >= self._opened_at + OPEN_S else 2
+
     def retry_after_s(self) -> int:
         """Whole seconds until a call may go through, at least 1."""
         if self._opened_at is None:

@@ -8,16 +8,21 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, NoReturn, Protocol, TypeVar
 
-from app.wechat import errcodes, wire
+from app.wechat import errcodes, image_wire, oauth_wire, wire
 from app.wechat.breaker import Breaker
 from app.wechat.errcodes import Refusal
+from app.wechat.image_wire import IMAGE_MAX, Image, QrTicket
+from app.wechat.oauth_wire import OAuthToken, UserInfo
 from app.wechat.transport import Failure, Transport
 from app.wechat.wire import AccessToken, App, Code2Session, PhoneInfo, Request
 from core.clock import Clock, Deadline
 from core.errors import AppError, Code
 
 API_URL = "https://api.weixin.qq.com"
+MP_URL = "https://mp.weixin.qq.com"
 MAX_IN_FLIGHT = 512
+PICTURES_IN_FLIGHT = 64
+ENDPOINTS = (*wire.ENDPOINTS, *image_wire.ENDPOINTS, *oauth_wire.ENDPOINTS)
 BACK_OFF_S = (0.05, 0.15)  # doubled with each retry
 
 T = TypeVar("T")
@@ -47,6 +52,7 @@ class WeChatClient:
         clock: Clock,
         *,
         api_url: str = API_URL,
+        mp_url: str = MP_URL,
         ca_file: str | None = None,
         max_in_flight: int = MAX_IN_FLIGHT,
         observer: Observer | None = None,
@@ -54,11 +60,20 @@ class WeChatClient:
         self._clock = clock
         self._observer = observer
         self._transport = Transport(api_url, ca_file=ca_file, max_in_flight=max_in_flight)
-        self._breakers = {endpoint.name: Breaker(clock) for endpoint in wire.ENDPOINTS}
+        self._others = {
+            name: Transport(url, ca_file=ca_file, max_in_flight=PICTURES_IN_FLIGHT, max_body=IMAGE_MAX)
+            for name, url in ((image_wire.WXACODE.name, api_url), (image_wire.SHOW_QRCODE.name, mp_url))
+        }
+        self._breakers = {endpoint.name: Breaker(clock) for endpoint in ENDPOINTS}
 
     def close(self) -> None:
         """Closes the connections."""
-        self._transport.close()
+        for transport in (self._transport, *self._others.values()):
+            transport.close()
+
+    def breaker_states(self) -> dict[tuple[str, ...], float]:
+        """For ``metrics.WECHAT_BREAKER``: 0 closed, 1 half-open, 2 open, by API."""
+        return {(api,): breaker.state for api, breaker in self._breakers.items()}
 
     async def code2session(self, app: App, code: str, deadline: Deadline) -> Code2Session:
         """Exchanges a code of ``wx.login``: 4004, 4005, 4031, 4292 when WeChat refuses it."""
@@ -89,6 +104,14 @@ class WeChatClient:
         request = wire.phone_number_request(access_token, code, openid)
         return await self._call(request, app.appid, deadline, wire.parse_phone_info)
 
+    async def msg_sec_check(self, app: App, access_token: str, openid: str, text: str, deadline: Deadline) -> str:
+        """What WeChat says of a text in a profile: ``pass``, ``review`` or ``risky``.
+
+        Raises TokenRefused, and 4035 for a user who was not in the mini-program within two hours.
+        """
+        request = wire.msg_sec_check_request(access_token, openid, text)
+        return await self._call(request, app.appid, deadline, wire.parse_suggestion)
+
     async def token(self, app: App, deadline: Deadline) -> AccessToken:
         """A new access_token of the older family; it ends every earlier one after 5 minutes."""
         return await self._call(wire.token_request(app), app.appid, deadline, wire.parse_access_token)
@@ -97,6 +120,49 @@ class WeChatClient:
         """The token everybody is given; forced, a new one that ends it at once (20 a day)."""
         request = wire.stable_token_request(app, force_refresh)
         return await self._call(request, app.appid, deadline, wire.parse_access_token)
+
+    async def jsapi_ticket(self, app: App, access_token: str, deadline: Deadline) -> AccessToken:
+        """The ticket that signatures of the JS-SDK are made with. Raises TokenRefused."""
+        return await self._call(
+            oauth_wire.jsapi_ticket_request(access_token), app.appid, deadline, oauth_wire.parse_jsapi_ticket
+        )
+
+    async def exchange_oauth_code(self, app: App, code: str, deadline: Deadline) -> OAuthToken:
+        """Who came back from the consent page: 4004, 4005, 4292 when WeChat refuses the code."""
+        return await self._call(oauth_wire.exchange_request(app, code), app.appid, deadline, oauth_wire.parse_token)
+
+    async def refresh_oauth(self, app: App, refresh_token: str, deadline: Deadline) -> OAuthToken:
+        """Fresh tokens of a user; 4004 when the user has to agree again."""
+        request = oauth_wire.refresh_request(app, refresh_token)
+        return await self._call(request, app.appid, deadline, oauth_wire.parse_token)
+
+    async def check_oauth(self, app: App, access_token: str, openid: str, deadline: Deadline) -> bool:
+        """Whether the user's access_token still works."""
+        request = oauth_wire.check_request(access_token, openid)
+        return await self._call(request, app.appid, deadline, _is_current, errcodes.OAUTH_NOT_CURRENT)
+
+    async def get_userinfo(self, app: App, access_token: str, openid: str, deadline: Deadline) -> UserInfo:
+        """Nickname, avatar and unionid, with a token of scope snsapi_userinfo or snsapi_login."""
+        request = oauth_wire.userinfo_request(access_token, openid)
+        return await self._call(request, app.appid, deadline, oauth_wire.parse_userinfo)
+
+    async def get_wxacode(
+        self, app: App, access_token: str, scene: str, page: str, env_version: str, deadline: Deadline
+    ) -> Image:
+        """A mini-program code as (media type, picture). Raises TokenRefused."""
+        request = image_wire.wxacode_request(access_token, scene, page, env_version)
+        return await self._call(request, app.appid, deadline, image_wire.parse_image)
+
+    async def create_qrcode(
+        self, app: App, access_token: str, scene: str, expires_in_s: int, deadline: Deadline
+    ) -> QrTicket:
+        """A temporary QR code of an official account. Raises TokenRefused."""
+        request = image_wire.create_qrcode_request(access_token, scene, expires_in_s)
+        return await self._call(request, app.appid, deadline, image_wire.parse_qr_ticket)
+
+    async def show_qrcode(self, app: App, ticket: str, deadline: Deadline) -> Image:
+        """The picture of such a code as (media type, picture)."""
+        return await self._call(image_wire.show_qrcode_request(ticket), app.appid, deadline, image_wire.parse_image)
 
     async def _call(
         self,
@@ -155,11 +221,13 @@ class WeChatClient:
     ) -> T | Failure | Refusal:
         endpoint = request.endpoint
         target = f"{endpoint.path}?{request.query}" if request.query else endpoint.path
-        body = await self._transport.fetch(endpoint.method, target, request.body, deadline.remaining_s())
+        transport = self._others.get(endpoint.name, self._transport)
+        body = await transport.fetch(endpoint.method, target, request.body, deadline.remaining_s())
         if isinstance(body, Failure):
             return body
         try:
-            payload = wire.parse_object(body)
+            is_picture = endpoint.name in image_wire.PICTURES
+            payload = image_wire.parse_picture_reply(body) if is_picture else wire.parse_object(body)
             refusal = errcodes.find_refusal(payload)
             return refusal if refusal and refusal.errcode not in expected else parse(payload)
         except AppError as error:

@@ -22,8 +22,17 @@ class TokensElsewhere:
     """``await fetch(app, stale, deadline)`` for the apps that it ``serves``."""
 
     def __init__(self, apps: Iterable[App]) -> None:
+        self._ways: dict[str, tuple[Transport, str]] = {}
+        self._urls: dict[str, str] = {}
+        self.replace(apps)
+
+    def replace(self, apps: Iterable[App]) -> None:
+        """Other apps, or other ways to them; a call under way on one that changed ends as broken."""
         urls = {app.appid: app.access_token_url.get_secret_value() for app in apps if app.access_token_url}
-        self._ways = {appid: _way(url) for appid, url in urls.items()}
+        for appid in [appid for appid in self._ways if self._urls[appid] != urls.get(appid)]:
+            self._ways.pop(appid)[0].close()
+        self._ways |= {appid: _way(url) for appid, url in urls.items() if appid not in self._ways}
+        self._urls = urls
 
     def close(self) -> None:
         """Closes the connections."""

@@ -13,6 +13,7 @@ from core.errors import AppError, Code
 BUSY = -1
 TOKEN_REFUSED = frozenset({40001, 40014, 42001})
 SESSION_NOT_CURRENT = frozenset({87007, 87009})
+OAUTH_NOT_CURRENT = frozenset({40001, 40003, 40014, 42001, 42007})
 IP_NOT_LISTED = 40164
 
 
@@ -34,19 +35,26 @@ MEANINGS: dict[int, Meaning] = {
     40013: Meaning(_CONFIG, "WeChat does not know this appid: correct it in the settings"),
     40014: Meaning(_CONFIG, "access_token invalid"),
     40029: Meaning(_LOGIN_AGAIN, "code invalid, expired, or of another appid"),
+    40030: Meaning(_LOGIN_AGAIN, "refresh_token of a user invalid: the user has to agree again"),
     40097: Meaning(_CONFIG, "wrong argument"),
     40125: Meaning(_CONFIG, "the secret is wrong: was it reset on mp.weixin.qq.com?"),
+    40129: Meaning(_CONFIG, "wrong scene"),
     40163: Meaning(Code.WX_CODE_USED, "code already used"),
     IP_NOT_LISTED: Meaning(_CONFIG, "our address is not on the IP whitelist: add it on mp.weixin.qq.com"),
+    40169: Meaning(_CONFIG, "wrong scene"),
     40226: Meaning(Code.WX_USER_BLOCKED, "WeChat blocked this user as a risk"),
     40243: Meaning(_CONFIG, "the secret is frozen: unfreeze it on mp.weixin.qq.com"),
+    41030: Meaning(_CONFIG, "no such page in that version: check page and envVersion of this appid"),
     41001: Meaning(_CONFIG, "access_token missing"),
     41002: Meaning(_CONFIG, "appid missing"),
+    41003: Meaning(_CONFIG, "refresh_token missing"),
     41004: Meaning(_CONFIG, "secret missing: is it set for this appid?"),
     41008: Meaning(_CONFIG, "code missing"),
     41009: Meaning(_CONFIG, "openid missing"),
     42001: Meaning(_CONFIG, "access_token expired"),
+    42002: Meaning(_LOGIN_AGAIN, "refresh_token of a user expired: the user has to agree again"),
     42003: Meaning(_LOGIN_AGAIN, "code timed out"),
+    42007: Meaning(_LOGIN_AGAIN, "the user changed the password: the user has to agree again"),
     43001: Meaning(_CONFIG, "GET required"),
     43002: Meaning(_CONFIG, "POST required"),
     43003: Meaning(_CONFIG, "HTTPS required: check the API URL"),
@@ -56,6 +64,8 @@ MEANINGS: dict[int, Meaning] = {
     47001: Meaning(_CONFIG, "WeChat cannot parse the body"),
     48001: Meaning(_CONFIG, "API not granted to this appid"),
     48004: Meaning(_CONFIG, "API banned for this appid: see the notices on mp.weixin.qq.com"),
+    43104: Meaning(_LOGIN_AGAIN, "the openid is not of this app"),
+    61010: Meaning(Code.REAUTH_REQUIRED, "the user was not in the mini-program within two hours"),
     61004: Meaning(_CONFIG, "our address is not registered"),
     87007: Meaning(_LOGIN_AGAIN, "session_key missing or expired"),
     87008: Meaning(_CONFIG, "wrong sig_method"),

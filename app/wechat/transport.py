@@ -1,24 +1,16 @@
-"""The one door to Tornado's HTTP client: bytes out, bytes or a named failure back, within a time limit.
+"""Bytes out, bytes or a named failure back, within a time limit.
 
-libcurl keeps connections alive (110 µs a request). It raises nothing from here: its errors and Tornado's
-hold the URL, and the URL holds the secret and the code.
+Nothing is raised from here: an error of libcurl may hold the URL, and the URL holds the secret and the code.
 """
 
-import asyncio
-import logging
 import ssl
 from dataclasses import dataclass
-from functools import partial
+from typing import Any
 
 import pycurl
-from tornado.curl_httpclient import CurlAsyncHTTPClient, CurlError
-from tornado.httpclient import HTTPRequest, HTTPResponse
-from tornado.httputil import HTTPHeaders
 
+from app.wechat.curl import Curl, Reply
 from core.errors import Code
-
-# Tornado's debug log of this client shows URLs and headers, whatever the level is set to later.
-logging.getLogger("tornado.curl_httpclient").addFilter(lambda record: record.levelno > logging.DEBUG)
 
 MAX_BODY = 64 * 1024
 IDLE_S = 30  # an idle connection is not used again after this: nginx in front of WeChat drops it at 60 s
@@ -49,7 +41,7 @@ _CURL_FAILURES: dict[int, Failure] = {
     pycurl.E_SSL_CACERT_BADFILE: Failure("certificate", Code.WX_UNAVAILABLE),
     pycurl.E_OPERATION_TIMEDOUT: Failure("timeout", Code.WX_TIMEOUT),
     pycurl.E_PARTIAL_FILE: Failure("truncated", Code.WX_BAD_REPLY),
-    pycurl.E_WRITE_ERROR: Failure("too_large", Code.WX_BAD_REPLY),
+    pycurl.E_FILESIZE_EXCEEDED: Failure("too_large", Code.WX_BAD_REPLY),
     pycurl.E_FTP_WEIRD_SERVER_REPLY: Failure("not_http", Code.WX_BAD_REPLY),
     pycurl.E_UNSUPPORTED_PROTOCOL: Failure("not_http", Code.WX_BAD_REPLY),
 }
@@ -60,95 +52,58 @@ class Transport:
     """Calls one origin, such as ``https://api.weixin.qq.com``, at most ``max_in_flight`` at once."""
 
     def __init__(
-        self, origin: str, *, ca_file: str | None = None, max_in_flight: int, authorization: str | None = None
+        self,
+        origin: str,
+        *,
+        ca_file: str | None = None,
+        max_in_flight: int,
+        authorization: str | None = None,
+        max_body: int = MAX_BODY,
     ) -> None:
         self._origin = origin.rstrip("/")
         # libcurl's wheel has its own idea of where certificates are, and ignores SSL_CERT_FILE
         self._ca_file = ca_file or ssl.get_default_verify_paths().cafile
-        self._http = CurlAsyncHTTPClient(force_instance=True, max_clients=max_in_flight, max_body_size=MAX_BODY)
-        self._free = max_in_flight
-        # empty: libcurl sends none of them; being there spares Tornado from adding them each time
-        self._get = HTTPHeaders({"Expect": "", "Pragma": "", "Accept": "*/*"})
-        self._post = HTTPHeaders({"Expect": "", "Pragma": "", "Content-Type": "application/json"})
+        self._headers = ["Expect:", "Accept: */*"]  # an empty one is not sent
+        self._post_headers = [*self._headers, "Content-Type: application/json"]
         if authorization:
-            self._post["Authorization"] = authorization
+            self._post_headers.append(f"Authorization: {authorization}")
+        self._curl = Curl(self._set_up, max_connections=max_in_flight)
+        self._max_in_flight = max_in_flight
+        self._max_body = max_body
 
     def close(self) -> None:
-        """Closes the connections; calls under way never answer."""
-        self._http.close()
+        """Closes the connections; calls under way fail."""
+        self._curl.close()
 
     async def fetch(self, method: str, target: str, body: bytes | None, timeout_s: float) -> bytes | Failure:
-        """The body of a 200, or a Failure. Raises nothing but CancelledError.
+        """The body of a 200, or a Failure. ``method``: GET, or POST with a body. Raises nothing but CancelledError.
 
         A caller's cancellation does not stop a request that was sent; its slot stays taken until it ends.
         """
         if timeout_s < 0.001:
             return NO_TIME
-        if not self._free:
+        if self._curl.under_way >= self._max_in_flight:
             return TOO_MANY
-        self._free -= 1
-        future: asyncio.Future[HTTPResponse] = asyncio.get_running_loop().create_future()
-        self._http.fetch_impl(self._request(method, target, body, timeout_s), partial(self._done, future))
-        return _read(await future)
+        return _read(await self._curl.perform(method, self._origin + target, body, timeout_s))
 
-    def _request(self, method: str, target: str, body: bytes | None, timeout_s: float) -> HTTPRequest:
-        return HTTPRequest(
-            self._origin + target,
-            method,
-            self._get if body is None else self._post,
-            body,
-            connect_timeout=timeout_s,
-            request_timeout=timeout_s,
-            follow_redirects=False,
-            max_redirects=0,
-            user_agent="kaimen",
-            decompress_response=False,
-            allow_nonstandard_methods=False,
-            validate_cert=True,
-            ca_certs=self._ca_file,
-            prepare_curl_callback=_prepare,
-        )
-
-    def _done(self, future: "asyncio.Future[HTTPResponse]", response: HTTPResponse) -> None:
-        self._free += 1
-        if not future.done():
-            future.set_result(response)
+    def _set_up(self, curl: Any, method: str) -> None:
+        curl.setopt(pycurl.HTTPHEADER, self._post_headers if method == "POST" else self._headers)
+        curl.setopt(pycurl.USERAGENT, "kaimen")
+        curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
+        curl.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
+        curl.setopt(pycurl.FOLLOWLOCATION, 0)
+        curl.setopt(pycurl.MAXFILESIZE, self._max_body)
+        curl.setopt(pycurl.MAXAGE_CONN, IDLE_S)
+        curl.setopt(pycurl.SSL_VERIFYPEER, 1)
+        curl.setopt(pycurl.SSL_VERIFYHOST, 2)
+        if self._ca_file:
+            curl.setopt(pycurl.CAINFO, self._ca_file)
 
 
-def _prepare(curl: "pycurl.Curl") -> None:
-    """Tornado's last word before the transfer."""
-    curl.unsetopt(pycurl.HEADERFUNCTION)  # nobody reads reply headers: a fifth of a call's CPU
-    curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
-    curl.setopt(pycurl.MAXAGE_CONN, IDLE_S)
-    curl.setopt(pycurl.PREREQFUNCTION, _SendOnce())
-
-
-class _SendOnce:
-    """Lets a request out once.
-
-    libcurl silently sends it again when a kept-alive connection breaks before the first byte of the reply,
-    whether or not the server had read it: a code would be spent twice.
-    """
-
-    __slots__ = ("sent",)
-
-    def __init__(self) -> None:
-        self.sent = False
-
-    def __call__(self, *_addresses: object) -> int:
-        if self.sent:
-            return int(pycurl.PREREQFUNC_ABORT)
-        self.sent = True
-        return int(pycurl.PREREQFUNC_OK)
-
-
-def _read(response: HTTPResponse) -> bytes | Failure:
-    error = response.error
-    if isinstance(error, CurlError):
-        known = _CURL_FAILURES.get(error.errno, _RESET)
-        return Failure(known.outcome, known.code, known.sent, cause=f"curl {error.errno}: {known.outcome}")
-    if response.code == 200:
-        return response.body
-    if error is not None and response.code == 599:
-        return Failure("setup", Code.WX_BAD_REPLY, cause=type(error).__name__)
-    return Failure(f"http_{response.code}", Code.WX_BAD_REPLY, cause=f"HTTP status {response.code}")
+def _read(reply: Reply) -> bytes | Failure:
+    if reply.errno:
+        known = _CURL_FAILURES.get(reply.errno, _RESET)
+        return Failure(known.outcome, known.code, known.sent, cause=f"curl {reply.errno}: {known.outcome}")
+    if reply.status == 200:
+        return reply.body
+    return Failure(f"http_{reply.status}", Code.WX_BAD_REPLY, cause=f"HTTP status {reply.status}")

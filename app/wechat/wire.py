@@ -50,9 +50,13 @@ RESET_SESSION_KEY = Endpoint(
 PHONE_NUMBER = Endpoint(
     "getuserphonenumber", "POST", "/wxa/business/getuserphonenumber", needs_token=True, spends_code=True
 )
+MSG_SEC_CHECK = Endpoint("msg_sec_check", "POST", "/wxa/msg_sec_check", needs_token=True, repeatable=True)
 TOKEN = Endpoint("token", "GET", "/cgi-bin/token", repeatable=True)
 STABLE_TOKEN = Endpoint("stable_token", "POST", "/cgi-bin/stable_token")
-ENDPOINTS = (CODE2SESSION, CHECK_SESSION, RESET_SESSION_KEY, PHONE_NUMBER, TOKEN, STABLE_TOKEN)
+ENDPOINTS = (CODE2SESSION, CHECK_SESSION, RESET_SESSION_KEY, PHONE_NUMBER, MSG_SEC_CHECK, TOKEN, STABLE_TOKEN)
+
+
+PROFILE = 1  # the scene of a text that is part of a profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +124,12 @@ def phone_number_request(access_token: str, code: str, openid: str | None) -> Re
     return Request(PHONE_NUMBER, f"access_token={_q(access_token)}", _json(body))
 
 
+def msg_sec_check_request(access_token: str, openid: str, text: str) -> Request:
+    """``text`` as part of a profile (scene 1). See sec-center/sec-check/api_msgseccheck."""
+    body = {"version": 2, "scene": PROFILE, "openid": openid, "content": text, "nickname": text}
+    return Request(MSG_SEC_CHECK, f"access_token={_q(access_token)}", _json(body))
+
+
 def token_request(app: App) -> Request:
     """A new token each time; the one before lives 5 more minutes. See base/api_getaccesstoken."""
     query = f"grant_type=client_credential&appid={_q(app.appid)}&secret={_q(app.secret)}"
@@ -170,12 +180,23 @@ def parse_phone_info(payload: dict[str, Any]) -> PhoneInfo:
     )
 
 
+def parse_suggestion(payload: dict[str, Any]) -> str:
+    """``pass``, ``review`` or ``risky``. Raises 5020."""
+    result = payload.get("result")
+    return _match(_SUGGESTION, result.get("suggest") if isinstance(result, dict) else None, "suggest")
+
+
 def parse_access_token(payload: dict[str, Any]) -> AccessToken:
     """Raises 5020."""
+    return AccessToken(_match(_TOKEN, payload.get("access_token"), "access_token"), parse_life(payload))
+
+
+def parse_life(payload: dict[str, Any]) -> int:
+    """``expires_in``, in seconds. Raises 5020."""
     expires_in_s = payload.get("expires_in")
     if type(expires_in_s) is not int or not 0 < expires_in_s <= 86_400:
         raise bad_reply("expires_in")
-    return AccessToken(_match(_TOKEN, payload.get("access_token"), "access_token"), expires_in_s)
+    return expires_in_s
 
 
 def bad_reply(what: str) -> AppError:
@@ -183,6 +204,7 @@ def bad_reply(what: str) -> AppError:
     return AppError(Code.WX_BAD_REPLY, cause=f"unusable reply: {what}")
 
 
+_SUGGESTION = re.compile(r"pass|review|risky")
 _ID = re.compile(r"[!-~]{1,64}")
 _SESSION_KEY = re.compile(r"[A-Za-z0-9+/]{22}==")
 _PHONE = re.compile(r"\+?[0-9 -]{3,32}")

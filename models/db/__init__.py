@@ -5,7 +5,19 @@ difference is a method of ``Dialect``. Driver errors stop here: they become ``Du
 ``5001 database_unavailable``; anything else is a bug and stays what it is.
 """
 
-from models.db.base import Conflict, Database, Dialect, DuplicateKey, Row, Tx, marks, rows_of, text
+from models.db.base import AlreadyThere, Conflict, Database, Dialect, DuplicateKey, Row, Tx, marks, rows_of, text
 from models.db.opening import open_database
 
-__all__ = ["Conflict", "Database", "Dialect", "DuplicateKey", "Row", "Tx", "marks", "open_database", "rows_of", "text"]
+__all__ = [
+    "AlreadyThere",
+    "Conflict",
+    "Database",
+    "Dialect",
+    "DuplicateKey",
+    "Row",
+    "Tx",
+    "marks",
+    "open_database",
+    "rows_of",
+    "text",
+]

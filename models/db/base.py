@@ -9,6 +9,8 @@ from typing import Any, Protocol, TypeVar
 
 from core.clock import Clock
 from core.errors import AppError, Code
+from core.observe import metrics
+from core.observe.logs import get_logger
 
 Row = tuple[Any, ...]
 T = TypeVar("T")
@@ -20,13 +22,25 @@ ATTEMPTS = 4
 class DuplicateKey(Exception):
     """A unique key refused a row: read again, someone was faster."""
 
+    reason = "duplicate_key"
+
 
 class LostConnection(Exception):
     """The connection broke before COMMIT was sent, so nothing happened: try again on another."""
 
+    reason = "lost_connection"
+
 
 class Conflict(Exception):
     """Deadlock or lock wait timeout: the whole transaction was rolled back and may be tried again."""
+
+    def __init__(self, text: str, reason: str = "deadlock") -> None:
+        super().__init__(text)
+        self.reason = reason
+
+
+class AlreadyThere(AppError):
+    """A column or index to be added exists, or one to be dropped does not."""
 
 
 class Dialect(Protocol):
@@ -44,6 +58,7 @@ class Tx(Protocol):
     """A transaction under way; every statement takes parameters, never text put together from input."""
 
     dialect: Dialect
+    has_events: bool  # whether it wrote to the outbox
 
     async def fetch(self, sql: str, args: Sequence[Any] = ()) -> list[Row]:
         """All rows of a SELECT."""
@@ -58,9 +73,12 @@ class Database(ABC):
     """``run`` for transactions, ``fetch`` for single reads; nothing else reaches the driver."""
 
     dialect: Dialect
+    pool_size: int
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self.on_events: Callable[[], None] = _nobody_asked  # called after each commit that wrote to the outbox
+        self._under_way = 0
 
     async def run(self, work: Callable[[Tx], Awaitable[T]], budget_s: float = BUDGET_S) -> T:
         """The result of ``work`` in one transaction, retried whole after a deadlock, a lost connection or a
@@ -71,9 +89,12 @@ class Database(ABC):
 
         async def attempt() -> T:
             async with self._transaction() as tx:
-                return await work(tx)
+                result = await work(tx)
+            if tx.has_events:
+                self.on_events()
+            return result
 
-        return await self._retrying(attempt, budget_s)
+        return await self._measured("transaction", attempt, budget_s)
 
     async def fetch(self, sql: str, args: Sequence[Any] = ()) -> list[Row]:
         """All rows of one SELECT outside a transaction; raises 5001."""
@@ -82,11 +103,16 @@ class Database(ABC):
             async with self._reader() as tx:
                 return await tx.fetch(sql, args)
 
-        return await self._retrying(attempt, BUDGET_S)
+        return await self._measured("read", attempt, BUDGET_S)
 
     async def ping(self) -> None:
         """Raises 5001 unless the database answers now."""
         await self.fetch("SELECT 1")
+
+    def load(self) -> dict[tuple[str, ...], float]:
+        """For ``metrics.DB_POOL``: calls that have a connection, and those that wait for one."""
+        busy = min(self._under_way, self.pool_size)
+        return {("busy",): busy, ("waiting",): self._under_way - busy, ("size",): self.pool_size}
 
     @abstractmethod
     async def close(self) -> None:
@@ -100,6 +126,21 @@ class Database(ABC):
     def _reader(self) -> AbstractAsyncContextManager[Tx]:
         """A connection for one read."""
 
+    async def _measured(self, kind: str, attempt: Callable[[], Awaitable[T]], budget_s: float) -> T:
+        started = self._clock.monotonic()
+        self._under_way += 1
+        try:
+            return await self._retrying(attempt, budget_s)
+        except AppError as error:
+            if error.code is Code.DATABASE_UNAVAILABLE:
+                metrics.DB_FAILURES.inc()
+            raise
+        finally:
+            self._under_way -= 1
+            took_s = self._clock.monotonic() - started
+            metrics.DB_S.observe(took_s, kind)
+            get_logger().debug("database", kind=kind, ms=round(took_s * 1000, 1))
+
     async def _retrying(self, attempt: Callable[[], Awaitable[T]], budget_s: float) -> T:
         try:
             async with asyncio.timeout(budget_s):
@@ -111,10 +152,11 @@ class Database(ABC):
         for count in range(1, ATTEMPTS):
             try:
                 return await attempt()
-            except (Conflict, DuplicateKey):
+            except (Conflict, DuplicateKey) as error:
+                metrics.DB_RETRIES.inc(error.reason)
                 await asyncio.sleep(self._clock.jitter(0.001, 0.02) * count)
-            except LostConnection:
-                continue
+            except LostConnection as error:
+                metrics.DB_RETRIES.inc(error.reason)
         try:
             return await attempt()
         except (Conflict, LostConnection) as error:
@@ -124,6 +166,10 @@ class Database(ABC):
     async def migration_lock(self) -> AsyncIterator[None]:
         """Held while migrations run, so that two runs at once do not both apply a file."""
         yield
+
+
+def _nobody_asked() -> None:
+    """No relay in this process."""
 
 
 def marks(count: int) -> str:

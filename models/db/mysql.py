@@ -5,6 +5,7 @@ read timeout; see ``_Connection`` and ``Database.BUDGET_S``.
 """
 
 import asyncio
+import re
 import ssl
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -18,14 +19,18 @@ from pymysql.constants import CLIENT, ER
 from core.clock import Clock
 from core.errors import AppError, Code
 from core.settings import SettingsInvalid
-from models.db.base import Conflict, Database, Dialect, DuplicateKey, LostConnection, Row, Tx, spell_new
+from models.db.base import AlreadyThere, Conflict, Database, Dialect, DuplicateKey, LostConnection, Row, Tx, spell_new
 
 POOL_SIZE = 16
 CONNECT_TIMEOUT_S = 1.0
-CONFLICTS = {ER.LOCK_DEADLOCK, ER.LOCK_WAIT_TIMEOUT}
+CONFLICTS = {ER.LOCK_DEADLOCK: "deadlock", ER.LOCK_WAIT_TIMEOUT: "lock_wait"}
+ALREADY_THERE = {1060, 1061, 1091}  # a column, an index; nothing to drop
 LOST = {2003, 2006, 2013, 1927, 1053}  # cannot connect, gone away, lost, killed, shutting down
 INIT = "SET SESSION sql_mode = 'TRADITIONAL', innodb_lock_wait_timeout = 1, time_zone = '+00:00', sql_notes = 0"
 ISOLATION = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
+
+
+find_special = re.compile(r"""[\0\n\r\x1a"'\\]""").search  # all that the driver escapes
 
 
 class MySQLDialect:
@@ -45,11 +50,13 @@ class _Connection(Connection):  # type: ignore[misc]
         self.client_flag &= ~CLIENT.MULTI_STATEMENTS
 
     def escape(self, obj: Any) -> Any:
-        """The driver's own, but for what needs no escaping: half of the values, at a tenth of the time."""
-        if type(obj) is str and obj.isalnum():
-            return f"'{obj}'"
+        """The driver's own, but for what needs no escaping: nearly all values, at a tenth of the time."""
+        if obj is None:
+            return "NULL"
         if type(obj) is int:
             return str(obj)
+        if type(obj) is str and find_special(obj) is None:
+            return f"'{obj}'"
         return super().escape(obj)
 
     async def _request_authentication(self) -> None:
@@ -65,6 +72,7 @@ class MySQLTx:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self.has_events = False
 
     async def fetch(self, sql: str, args: Sequence[Any] = ()) -> list[Row]:
         """See ``Tx``."""
@@ -84,6 +92,7 @@ class MySQL(Database):
     """A pool of connections, the one used last first."""
 
     dialect: Dialect = MySQLDialect()
+    pool_size = POOL_SIZE
 
     def __init__(self, url: str, clock: Clock) -> None:
         super().__init__(clock)
@@ -234,10 +243,11 @@ def _mapped_errors() -> Iterator[None]:
 def _translated(error: err.MySQLError) -> Exception:
     number = error.args[0] if error.args else 0
     if number in CONFLICTS:
-        return Conflict(f"error {number}")
+        return Conflict(f"error {number}", CONFLICTS[number])
     if number in LOST or isinstance(error, err.InterfaceError):
         return LostConnection(f"error {number}")
-    return AppError(Code.DATABASE_UNAVAILABLE, cause=f"error {number}")  # the driver's text may hold values
+    failure = AlreadyThere if number in ALREADY_THERE else AppError
+    return failure(Code.DATABASE_UNAVAILABLE, cause=f"error {number}")  # the driver's text may hold values
 
 
 def _key_name(error: err.IntegrityError) -> str:

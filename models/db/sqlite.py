@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ class SQLiteTx:
 
     def __init__(self, connection: aiosqlite.Connection) -> None:
         self._connection = connection
+        self.has_events = False
 
     async def fetch(self, sql: str, args: Sequence[Any] = ()) -> list[Row]:
         """See ``Tx``."""
@@ -58,6 +59,7 @@ class SQLite(Database):
     """Writes one at a time; reads beside them see the last committed state (WAL)."""
 
     dialect: Dialect = SQLiteDialect()
+    pool_size = 2
 
     def __init__(self, path: Path, clock: Clock) -> None:
         super().__init__(clock)
@@ -66,9 +68,11 @@ class SQLite(Database):
         self._opening = asyncio.Lock()
         self._closing: set[asyncio.Future[None]] = set()
         self._connections: dict[str, aiosqlite.Connection] = {}
+        self._closed = False
 
     async def close(self) -> None:
         """See ``Database``."""
+        self._closed = True  # who comes later opens nothing that nobody would close
         while self._connections:
             _, connection = self._connections.popitem()
             await connection.close()
@@ -103,6 +107,8 @@ class SQLite(Database):
 
     async def _connection(self, role: str) -> aiosqlite.Connection:
         async with self._opening:
+            if self._closed:
+                raise AppError(Code.DATABASE_UNAVAILABLE, cause="closed")
             if role not in self._connections:
                 self._connections[role] = await self._connect()
             return self._connections[role]
@@ -110,10 +116,22 @@ class SQLite(Database):
     async def _connect(self) -> aiosqlite.Connection:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with _mapped_errors():
-            connection = await aiosqlite.connect(self._path, isolation_level=None)
-            for pragma in PRAGMAS:
-                await connection.execute(pragma)
+            connection = aiosqlite.connect(self._path, isolation_level=None)
+            connection._thread.daemon = True  # the end of the process waits for no connection
+            await connection
+            try:
+                for pragma in PRAGMAS:
+                    await connection.execute(pragma)
+            except BaseException:
+                connection.stop()
+                raise
             return connection
+
+
+def copy_database(path: Path, target: Path) -> None:
+    """One moment of the whole database, while others go on writing."""
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(target)) as copy:
+        source.backup(copy)
 
 
 @lru_cache(maxsize=512)
@@ -131,7 +149,7 @@ def _mapped_errors() -> Iterator[None]:
         raise DuplicateKey(str(error).rsplit(": ", 1)[-1]) from None
     except sqlite3.OperationalError as error:
         if error.sqlite_errorname in {"SQLITE_BUSY", "SQLITE_LOCKED"}:
-            raise Conflict("the database file is locked") from None
+            raise Conflict("the database file is locked", "lock_wait") from None
         if error.sqlite_errorname == "SQLITE_ERROR":  # bad SQL is a bug, not an outage
             raise
         raise AppError(Code.DATABASE_UNAVAILABLE, cause=str(error)) from None

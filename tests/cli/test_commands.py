@@ -1,5 +1,6 @@
 """The command line as an operator meets it: exit statuses, one line for each fault, no hang, no traceback."""
 
+import http.cookiejar
 import json
 import os
 import signal
@@ -137,6 +138,17 @@ def test_serve_without_settings_ends_with_78_and_a_line_each(tmp_path: Path) -> 
         ("KAIMEN_WEB_ORIGINS", "http://swordfish.example.com"),
         ("KAIMEN_WEB_ORIGINS", "https://*.example.com/swordfish"),
         ("KAIMEN_MASTER_KEYS_FILE", "/nowhere/swordfish"),
+        ("KAIMEN_APPS_FILE", "/proc/self/comm"),  # a file that is no JSON
+        ("KAIMEN_ADMIN_PORT", "swordfish"),
+        ("KAIMEN_REDIS_URL", "redis+sentinel://:swordfish@sentinel:26379/"),
+        ("KAIMEN_REDIS_URL", "redis+cluster://:swordfish@one:6379,two:x"),
+        ("KAIMEN_LOG_ACCESS_RATE", "1.5"),
+        ("KAIMEN_LOG_DEBUG_RATE", "swordfish"),
+        ("KAIMEN_NOTIFY_URL", "http://example.com/robot/send?access_token=swordfish"),
+        (
+            "KAIMEN_APPS",
+            '[{"appid":"wx1234567890abcdef","secret":"0123456789abcdef0123456789abcdef","disabled":"swordfish"}]',
+        ),
     ],
 )
 def test_a_bad_setting_ends_the_start_with_78_and_is_named_without_its_value(
@@ -236,6 +248,17 @@ def test_dev_logs_a_user_in_and_stops_cleanly(tmp_path: Path, running: list[Runn
     assert "curl -s" in output
     assert (tmp_path / "data" / "kaimen.db").exists()
     assert (tmp_path / "data" / "master.key").stat().st_mode & 0o077 == 0
+
+
+def test_dev_signs_a_browser_in_through_the_simulators_consent_page(tmp_path: Path, running: list[Running]) -> None:
+    port = free_port()
+    running.append(Running(tmp_path, "dev", "--port", str(port), "--simulator-port", "0"))
+    running[0].wait_for(f"http://127.0.0.1:{port}/healthz")
+    cookies = http.cookiejar.CookieJar()
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(cookies))
+    with browser.open(f"http://127.0.0.1:{port}/oauth/wx00000000000000a1/login?return=/healthz", timeout=10) as page:
+        assert page.geturl() == f"http://127.0.0.1:{port}/healthz"
+    assert "kaimen" in {cookie.name for cookie in cookies}
 
 
 def test_a_user_is_known_again_after_a_restart(tmp_path: Path, running: list[Running]) -> None:

@@ -65,7 +65,7 @@ async def test_a_dry_run_shows_the_merge_and_changes_nothing(backend: Backend, s
     plan = json.loads(shown.stdout)
     assert (plan["survivor_id"], plan["merged_id"]) == (older["user"]["id"], younger["user"]["id"])
     assert (plan["filled"], plan["takes_password"], plan["is_disabled"]) == (["email", "nickname"], True, False)
-    assert plan["moved"] == {"identities": 1, "unionids": 0, "sessions": 1, "consents": 0, "aliases": 0}
+    assert plan["moved"] == {"identities": 1, "unionids": 0, "sessions": 1, "consents": 0, "devices": 0, "aliases": 0}
     assert await snapshot(store) == before
     assert await fetch(store, "SELECT COUNT(*) FROM merges") == [(0,)]
 

@@ -1,6 +1,6 @@
 """The verifiers of ``docs/examples/verify`` run, and take and refuse what they must.
 
-Python and Node run everywhere the tests do; Go where its tools are; a language that is not here is not collected.
+Python and Node run everywhere the tests do; Go and PHP where they are installed; what is not here is not collected.
 """
 
 import asyncio
@@ -31,6 +31,7 @@ COMMANDS = {
     "python": [sys.executable, "verify.py"],
     "node": ["node", "verify.mjs"],
     "go": ["go", "run", "verify.go"],
+    "php": ["php", "verify.php"],
 }
 HERE = [name for name, command in COMMANDS.items() if shutil.which(command[0])]
 

@@ -10,7 +10,7 @@ from app.accounts.commands import GiveConsent
 from app.auth.tokens import Claims
 from app.commands import UpdateInfo
 from backend import APPID, OTHER_APPID, PASSWORD, Backend, Reply, StartBackend, Store
-from core.clock import Clock
+from core.clock import Clock, Deadline
 from core.errors import AppError, Code
 from models.db import Tx, open_database
 from models.users import lock_users
@@ -174,7 +174,7 @@ async def test_what_a_token_of_a_merged_user_still_asks_for_is_4011_even_before_
     consent = GiveConsent(policy="privacy", version="1", accepted=True)
     for call in (
         backend.kaimen.profiles.get(alias),
-        backend.kaimen.profiles.update(alias, UpdateInfo(nickname="x")),
+        backend.kaimen.profiles.update(claims, UpdateInfo(nickname="x"), Deadline.after(backend.clock, 3)),
         backend.kaimen.privacy.consent(claims, consent, ""),
         backend.kaimen.privacy.export(claims),
         backend.kaimen.privacy.delete(claims),

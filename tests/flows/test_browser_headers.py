@@ -41,7 +41,7 @@ async def test_replies_may_be_read_by_the_listed_origins_exactly(
         assert "PATCH" in preflight.headers["Access-Control-Allow-Methods"]
 
 
-@pytest.mark.parametrize("path", [path for path, _ in ROUTES] + ["/", "/nowhere"])
+@pytest.mark.parametrize("path", [path for path, _ in ROUTES] + ["/nowhere"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_every_route_sends_the_headers_that_keep_a_browser_safe(
     start_backend: StartBackend, embedded_store: Store, path: str, method: str
@@ -52,12 +52,22 @@ async def test_every_route_sends_the_headers_that_keep_a_browser_safe(
     shown = {name: reply.headers.get(name) for name in SNAPSHOT}
     if path in CACHEABLE and method == "GET":
         assert shown.pop("Cache-Control") == CACHEABLE[path]
+    if path in PAGES and method == "GET":
+        policy = shown.pop("Content-Security-Policy") or ""
+        assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'")
+        assert policy.endswith(PAGE_POLICY_END)
+        assert "unsafe" not in policy
     assert shown == {name: SNAPSHOT[name] for name in shown}
     assert "Server" not in reply.headers
     assert "Access-Control-Allow-Origin" not in reply.headers
     assert reply.headers["X-Request-Id"]
 
 
+PAGES = {"/", "/docs", "/s/{scanId}"}
+PAGE_POLICY_END = (
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'"
+)
 CACHEABLE = {
     "/.well-known/jwks.json": "public, max-age=300",
     "/.well-known/oauth-authorization-server": "public, max-age=3600",

@@ -135,7 +135,7 @@ async def test_the_feed_goes_on_after_an_error_it_did_not_expect(backend: Backen
         await database.run(work)
 
     await rename("revocations", "elsewhere")
-    feed = backend.kaimen.auth._revocations
+    feed = backend.kaimen.guard._revocations
     async with asyncio.timeout(5):
         while feed.is_fresh:
             await asyncio.sleep(0.05)

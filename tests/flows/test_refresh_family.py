@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from app.auth.sign_in import Client
+from app.auth.grants import Client
 from app.auth.tokens import Claims
 from app.commands import AutoLogin, Login, Logout, Register
 from app.kaimen import Kaimen
@@ -117,7 +117,7 @@ class Machine(RuleBasedStateMachine):
     @rule(instance=st.sampled_from([0, 1]))
     def log_out(self, instance: int) -> None:
         claims = Claims(self.family.user_id, self.family.session_id, (), None, 0, 0)
-        self.world.runner.run(self.world.instances[instance].auth.logout(claims, Logout()))
+        self.world.runner.run(self.world.instances[instance].guard.logout(claims, Logout()))
         self.family.ended = True
 
     @rule(instance=st.sampled_from([0, 1]))
@@ -129,7 +129,7 @@ class Machine(RuleBasedStateMachine):
     async def verdict(self, instance: int) -> Code | None:
         claims = Claims(self.family.user_id, self.family.session_id, (), None, 0, 0)
         try:
-            await self.world.instances[instance].auth.check_session(claims)
+            await self.world.instances[instance].guard.check_session(claims)
         except AppError as error:
             return error.code
         return None

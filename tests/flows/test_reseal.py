@@ -5,11 +5,14 @@ from typing import Any
 
 import pytest
 
+from app.callbacks.intake import Incoming
 from app.crypto.sealing import CannotUnseal, Sealer
+from app.oauth.user_tokens import tokens_context
 from app.operations.resealing import SEALED, Resealer
 from app.users.open_data import session_key_context
 from app.users.views import phone_context
-from backend import APPID, PASSWORD, Backend, StartBackend, Store
+from backend import APPID, PASSWORD, WEBSITE, Backend, StartBackend, Store
+from browser import Browser
 from cli.compose import make_sealer
 from core.clock import Clock
 from models import resealing
@@ -160,3 +163,22 @@ async def test_reseal_without_the_old_key_changes_nothing_and_says_so(
     database = open_database(store.database_url, Clock())
     assert await key_ids(database) == {"k1"}
     await database.close()
+
+
+async def test_tokens_of_users_and_waiting_callbacks_are_resealed_too(
+    start_backend: StartBackend, store: Store
+) -> None:
+    backend = await start_backend(store, master_keys=OLD_KEY)
+    await Browser(backend).sign_in("alice", WEBSITE)
+    intake = backend.kaimen.push.intake
+    assert intake
+    await intake.stop()  # what it accepts now waits
+    await intake.accept(Incoming("wechat:wx00000000000000a1", "key", "digest", "event", "<xml/>"))
+    done = await kaimen(store, "reseal", "--json", KAIMEN_MASTER_KEYS=BOTH)
+    resealed = {row["column"]: row["resealed"] for row in done.rows}
+    assert (resealed["identities.oauth_tokens"], resealed["inbox.body"]) == (1, 1)
+    database = open_database(store.database_url, Clock())
+    (openid,) = [str(text(row[0])) for row in await database.fetch("SELECT openid FROM identities")]
+    (sealed,) = [str(text(row[0])) for row in await database.fetch("SELECT oauth_tokens FROM identities")]
+    await database.close()
+    assert Sealer([("k2", KEYS["k2"])]).unseal(sealed, tokens_context(WEBSITE, openid))

@@ -63,6 +63,7 @@ async def fill(database: Database, now: int) -> None:
 
 async def left(database: Database) -> dict[str, set[str]]:
     columns = {"audit": "action", "sessions": "id", "outbox": "id", "merges": "id", "revocations": "session_id"}
+    columns["deliveries"] = "id"
     rows = {table: await database.fetch(f"SELECT {column} FROM {table}") for table, column in columns.items()}
     return {table: {row[0].rstrip("0") for row in found} for table, found in rows.items()}
 
@@ -71,13 +72,14 @@ async def test_each_table_keeps_what_is_younger_than_its_limit(store: Store) -> 
     database, clock = open_database(store.database_url, Clock()), Clock()
     await fill(database, clock.now_ms())
     pruner = Pruner(database, clock, make_settings(store, "http://127.0.0.1:1"))
-    due = {"audit": 1, "sessions": 3, "outbox": 1, "merges": 0, "revocations": 1}
+    due = {"audit": 1, "sessions": 3, "outbox": 1, "deliveries": 0, "callbacks": 0, "merges": 0, "revocations": 1}
     assert await pruner.count() == due
     assert await pruner.run_once() == due
     assert await left(database) == {
         "audit": {"fresh"},
         "sessions": {"ended-lately", "expired-lately", "old-and-alive"},
         "outbox": {"fresh", "never-told"},
+        "deliveries": set(),
         "merges": set(),
         "revocations": {"fresh"},
     }
@@ -97,15 +99,21 @@ async def test_the_command_counts_first_and_deletes_then(store: Store) -> None:
         "audit": 1,
         "sessions": 3,
         "outbox": 1,
+        "deliveries": 0,
+        "callbacks": 0,
         "merges": 0,
         "revocations": 1,
+        "avatars": 0,
     }
     assert {row["table"]: row["rows"] for row in done.rows} == {
         "audit": 0,
         "sessions": 3,
         "outbox": 0,
+        "deliveries": 0,
+        "callbacks": 0,
         "merges": 0,
         "revocations": 1,
+        "avatars": 0,
     }
 
 
@@ -180,4 +188,5 @@ def test_what_retention_does_not_name_keeps_its_default() -> None:
         "audit": 190,
         "sessions": 5,
         "outbox": 7,
+        "callbacks": 7,
     }

@@ -1,19 +1,23 @@
 """No secret is found where it does not belong: logs, replies, database, Redis."""
 
-import asyncio
 import contextlib
 import io
 import json
 import sqlite3
 from collections.abc import Callable
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from backend import APPID, PASSWORD, Backend, StartBackend, Store
+from backend import APPID, OFFICIAL, PASSWORD, Backend, Reply, StartBackend, Store
+from browser import Browser
 from core.clock import Clock
-from core.observe.logs import set_up_logs
+from core.observe.logs import flush_logs, set_up_logs
 from models.db import open_database
 from models.kv import open_kv
+from pictures import png
+from pushing import deliver, event
+from rows import TABLES
 from servers import MariaDB
 from simulator import DEFAULT_APPS
 
@@ -22,22 +26,8 @@ READ: dict[str, Callable[[str], tuple[str, ...]]] = {
     "string": lambda key: ("GET", key),
     "hash": lambda key: ("HGETALL", key),
     "zset": lambda key: ("ZRANGE", key, "0", "-1"),
+    "stream": lambda key: ("XRANGE", key, "-", "+"),
 }
-DUMPED = (
-    "users",
-    "identities",
-    "unionids",
-    "sessions",
-    "revocations",
-    "outbox",
-    "signing_keys",
-    "audit",
-    "consents",
-    "merges",
-    "services",
-    "leases",
-    "notes",
-)
 
 
 async def live_through_everything(backend: Backend) -> tuple[list[str], list[str]]:
@@ -60,11 +50,41 @@ async def live_through_everything(backend: Backend) -> tuple[list[str], list[str
         await backend.get("/api/token/verify", token + "x"),
         await backend.call("POST", "/api/auth", '{"code": "canary-in-broken-json'),
     ]
+    wafer = await backend.get("/weapp/login", X_WX_Code=backend.wx_login())
+    skey = wafer.data["skey"]
+    replies += [
+        wafer,
+        await backend.get("/weapp/user", X_WX_Skey=skey),
+        await backend.get("/weapp/user", X_WX_Skey="canary.skey"),
+        await backend.call("POST", "/api/user/avatar", png(), token),
+        await backend.call("POST", "/api/user/avatar", b"canary", token),
+    ]
     for fault in ({"html": True}, {"status": 500}, {"reset": True}, {"errcode": 40164}, {"truncate": True}):
         backend.simulator.faults.add({"api": "jscode2session", **fault, "times": 1})
         replies.append(await backend.auth("login", code=backend.wx_login()))
     replies.append(await backend.call("POST", "/api/auth/logout", {}, token))
-    return [login_code, phone_code, PASSWORD, token, login["refreshToken"], "canary"], [one.text for one in replies]
+    of_oauth, more = await sign_in_by_redirect(backend)
+    secrets = [login_code, phone_code, PASSWORD, token, login["refreshToken"], skey, *of_oauth, "canary"]
+    return secrets, [one.text for one in [*replies, *more]]
+
+
+async def sign_in_by_redirect(backend: Backend) -> tuple[list[str], list[Reply]]:
+    """An OAuth login that ends in a ticket, and a message that WeChat pushes."""
+    browser = Browser(backend)
+    callback = await browser.agree(await browser.begin(OFFICIAL, scope="userinfo", mode="ticket"))
+    reply = await browser.open(callback)
+    ticket = parse_qs(urlsplit(reply.headers["Location"]).query)["kaimenTicket"][0]
+    redeemed = await backend.call("POST", "/api/auth/ticket", {"ticket": ticket})
+    again = await backend.call("POST", "/api/auth/ticket", {"ticket": ticket})
+    signed = await backend.get(f"/api/wechat/{OFFICIAL}/jssdk-signature?url=http%3A%2F%2Fkaimen.test%2F")
+    await deliver(backend, event(backend, "user_authorization_revoke", RevokeInfo="13"))
+    calls = backend.simulator.calls
+    tokens = [calls.last("access_token")[-1]["reply"][name] for name in ("access_token", "refresh_token")]
+    jsapi = calls.last("getticket")[-1]["reply"]["ticket"]
+    query = parse_qs(urlsplit(callback).query)
+    secrets = [query["code"][0], query["state"][0], ticket.partition(".")[2], browser.cookies["kaimen-oauth"]]
+    secrets += [*tokens, jsapi, redeemed.data["accessToken"], redeemed.data["refreshToken"]]
+    return secrets, [redeemed, again, signed]
 
 
 def never_anywhere(backend: Backend) -> list[str]:
@@ -87,7 +107,7 @@ async def test_logs_and_replies_hold_no_secret(start_backend: StartBackend, stor
         set_up_logs("debug", "json")
         backend = await start_backend(store)
         of_client, replies = await live_through_everything(backend)
-        await asyncio.sleep(0)
+        flush_logs()  # lines are gathered for a moment
     set_up_logs("error", "json")
     logged = out.getvalue()
     assert logged.count("\n") > 15
@@ -103,7 +123,7 @@ async def test_database_and_redis_hold_no_secret_in_clear(start_backend: StartBa
     backend = await start_backend(server_store)
     of_client, _ = await live_through_everything(backend)
     database, kv = open_database(server_store.database_url, Clock()), open_kv(server_store.redis_url, Clock())
-    dump = "".join(str([await database.fetch(f"SELECT * FROM {table}") for table in DUMPED]))
+    dump = "".join(str([await database.fetch(f"SELECT * FROM {table}") for table in TABLES]))
     for key in await kv.run("KEYS", "*"):
         kind = await kv.run("TYPE", key)
         dump += key + str(await kv.run(*READ[kind](key)))
@@ -128,7 +148,7 @@ def test_the_dumped_tables_are_all_there_are(mariadb: MariaDB, migrated_mariadb:
     from models.migrations import read_files
 
     made = {name for one in read_files("sqlite") for name in _tables(one.sql)}
-    assert made == set(DUMPED)
+    assert made == set(TABLES)
 
 
 def _tables(sql: str) -> set[str]:

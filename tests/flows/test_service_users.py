@@ -115,7 +115,7 @@ async def test_a_change_is_told_and_audited_once_and_a_repeat_changes_nothing(
     assert [(seq, kind) for seq, kind, _ in events] == [
         (1, "user.created"), (2, "session.created"), (3, "user.updated"), (4, "session.revoked"),
     ]  # fmt: skip
-    assert json.loads(events[2][2]) == {"fields": ["disabled", "externalId", "roles"]}
+    assert json.loads(events[2][2]) == {"fields": ["disabled", "externalId", "roles"], "disabled": True}
     assert json.loads(events[3][2])["reason"] == "disabled"
     assert await rows(backend, "SELECT seq FROM users") == [(4,)]
     audit = await rows(backend, "SELECT action, actor, user_id, detail FROM audit WHERE user_id IS NOT NULL")

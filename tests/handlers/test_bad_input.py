@@ -3,10 +3,12 @@
 import asyncio
 import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from backend import PASSWORD, Backend, StartBackend, Store
+from service_client import add_service
 
 DEEP = '{"action":' + "[" * 30_000 + "]" * 30_000 + "}"
 
@@ -216,9 +218,41 @@ async def test_a_malformed_request_never_succeeds(backend: Backend, raw: bytes) 
 
 
 async def test_a_body_that_does_not_come_ends_the_connection(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("handlers.base.BODY_S", 0.2)
+    monkeypatch.setattr("handlers.base.ApiHandler.body_s", 0.2)
     reader, writer = await asyncio.open_connection("127.0.0.1", int(backend.url.rsplit(":", 1)[1]))
     writer.write(b'POST /api/auth HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\n\r\n{"action"')
     assert await asyncio.wait_for(reader.read(1), 3) == b""
     writer.close()
     assert await backend.kaimen.health.wait_idle(1)
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/api/auth"])
+async def test_a_connection_that_will_be_closed_is_said_to_be(backend: Backend, path: str) -> None:
+    """Else a proxy sends its next request into the closing connection, and has nothing to answer but 502."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(backend.url.rsplit(":", 1)[1]))
+    request = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{{}}"
+    writer.write(request.encode())
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+    await asyncio.wait_for(reader.readexactly(int(head.lower().split(b"content-length: ")[1].split(b"\r")[0])), 5)
+    announced = b"connection: close" in head.lower()
+    if not announced:
+        writer.write(request.encode())
+    is_closed = await asyncio.wait_for(reader.read(1), 5) == b""
+    writer.close()
+    assert announced == is_closed
+
+
+@pytest.mark.parametrize("text", ["ürün", "老鲍", "🎣"])
+async def test_an_id_of_other_characters_than_ours_is_nobodys(
+    start_backend: StartBackend, server_store: Store, text: str
+) -> None:
+    """MySQL refuses to compare them with an ASCII column: an error, which would be told as 5001."""
+    backend = await start_backend(server_store)
+    token = (await backend.login())["accessToken"]
+    assert (await backend.get(f"/api/user/info?userId={quote(text)}", token)).error == "forbidden"
+    service = await add_service(backend)
+    assert await service.lookup(ids=[text]) == []
+    changed = await service.call("PATCH", f"/api/service/users/{quote(text)}", {"disabled": True})
+    assert changed.error == "not_found"
+    ended = await backend.call("DELETE", f"/api/sessions/{quote(text)}", None, token)
+    assert ended.error == "not_found"

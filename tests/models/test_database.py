@@ -45,6 +45,14 @@ async def test_any_text_comes_back_as_it_was_stored(database: Database, text: st
     assert await database.run(work) == [(text,)]
 
 
+async def test_every_character_of_the_basic_plane_comes_back_as_it_was_sent(database: Database) -> None:
+    plane = [chr(number) for number in range(0x10000) if not 0xD800 <= number < 0xE000]
+    texts = ["".join(plane[start : start + 1000]) for start in range(0, len(plane), 1000)]
+    assert await database.fetch("SELECT " + ", ".join(["%s"] * len(texts)), texts) == [tuple(texts)]
+    ends = [f"{left}x{right}" for left in "\\'\"%\0\n" for right in "\\'\"%\0\n"]
+    assert await database.fetch("SELECT " + ", ".join(["%s"] * len(ends)), ends) == [tuple(ends)]
+
+
 async def test_a_transaction_that_raises_leaves_nothing(database: Database) -> None:
     async def work(tx: Tx) -> None:
         await insert(tx, "u1")

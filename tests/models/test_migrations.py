@@ -55,6 +55,30 @@ async def test_a_failed_file_is_named_with_its_cause_and_resumed(database: Datab
     assert await pending(database, folder) == []
 
 
+@pytest.mark.parametrize("sql", ["ALTER TABLE one ADD COLUMN name INTEGER", "ALTER TABLE one ADD INDEX one_id (id)"])
+async def test_a_run_that_died_after_the_statement_and_before_its_note_is_resumed(
+    mariadb: MariaDB, tmp_path: Path, sql: str
+) -> None:
+    database = open_database(mariadb.create_database("begun"), CLOCK)
+    folder = write(tmp_path, database, m0001_one="CREATE TABLE one (id INTEGER)", m0002_two=sql)
+    await migrate(database, CLOCK, folder=folder)
+    await database.run(lambda tx: tx.execute("UPDATE schema_migrations SET applied_at = 0 WHERE version = 2"))
+    assert [one.name for one in await pending(database, folder)] == ["0002_two"]
+    assert await migrate(database, CLOCK, folder=folder) == 1
+    assert await pending(database, folder) == []
+    await database.close()
+
+
+async def test_what_is_there_without_having_been_begun_is_a_failure(mariadb: MariaDB, tmp_path: Path) -> None:
+    database = open_database(mariadb.create_database("foreign"), CLOCK)
+    await database.run(lambda tx: tx.execute("CREATE TABLE one (id INTEGER)"))
+    folder = write(tmp_path, database, m0001_one="ALTER TABLE one ADD COLUMN id INTEGER")
+    for _ in range(2):
+        with pytest.raises(MigrationFailed, match="0001_one"):
+            await migrate(database, CLOCK, folder=folder)
+    await database.close()
+
+
 async def test_a_file_changed_after_it_was_applied_is_refused(database: Database, tmp_path: Path) -> None:
     folder = write(tmp_path, database, m0001_one="CREATE TABLE one (id INTEGER)")
     await migrate(database, CLOCK, folder=folder)

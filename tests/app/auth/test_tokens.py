@@ -189,7 +189,7 @@ async def test_a_thousand_unknown_kids_cost_no_query(backend: Backend, monkeypat
     monkeypatch.setattr(Database, "fetch", fail)
     for number in range(1000):
         with pytest.raises(Exception, match="unauthenticated"):
-            await backend.kaimen.auth.authenticate(sign(backend, kid=f"k{number}"))
+            await backend.kaimen.guard.authenticate(sign(backend, kid=f"k{number}"))
 
 
 def b64(data: str | bytes) -> str:

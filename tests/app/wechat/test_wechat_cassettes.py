@@ -2,12 +2,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from wechat_cassettes import FOLDER, PLACEHOLDERS, REPLAYED, Story, cassette, find_leaks, record_simulator
+from wechat_cassettes import FOLDER, PLACEHOLDERS, REPLAYED, Story, cassette, find_leaks, open_client, record_simulator
 
 from app.wechat import wire
-from app.wechat.client import WeChatClient
 from app.wechat.wire import AccessToken, Code2Session, PhoneInfo
-from core.clock import Clock
 from core.errors import Code
 
 LOGIN = Code2Session(PLACEHOLDERS["openid"], PLACEHOLDERS["session_key"], PLACEHOLDERS["unionid"])
@@ -23,6 +21,7 @@ EXPECTED: dict[str, list[Any]] = {
         Code.INVALID_WX_CODE,
         Code.WX_BAD_REPLY,
     ],
+    "msg_sec_check": ["pass", Code.WX_BAD_REPLY],
 }
 
 
@@ -33,7 +32,7 @@ def test_every_endpoint_has_a_cassette() -> None:
 
 @pytest.mark.parametrize("name", EXPECTED)
 async def test_recorded_replies_are_understood(name: str) -> None:
-    client = WeChatClient(Clock())
+    client = open_client()
     with cassette(name, "none") as played:
         assert await Story(client, REPLAYED).chapters()[name]() == EXPECTED[name]
         assert played.all_played
@@ -49,7 +48,7 @@ def test_no_cassette_holds_anything_but_placeholders() -> None:
 
 
 async def test_request_that_was_not_recorded_does_not_reach_anybody() -> None:
-    client = WeChatClient(Clock())
+    client = open_client()
     with cassette("no-such-cassette", "none"):
         results = await Story(client, REPLAYED).getuserphonenumber()
     client.close()

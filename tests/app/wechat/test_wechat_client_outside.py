@@ -1,16 +1,10 @@
 import asyncio
-import datetime
-import ssl
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from wechat_stub import (
     CODE,
     LOGIN,
@@ -26,6 +20,7 @@ from wechat_stub import (
 
 from app.wechat.client import WeChatClient
 from app.wechat.wire import Code2Session
+from certificates import make_certificate
 from core.clock import Clock, Deadline
 from core.errors import AppError, Code
 
@@ -51,30 +46,6 @@ async def login_fails(client: WeChatClient, code: Code, deadline: Deadline | Non
 
 
 # --- TLS ---
-
-
-def make_certificate(folder: Path) -> tuple[ssl.SSLContext, str]:
-    """A self-signed certificate for localhost: the server's context, and the file of the CA."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = certificate.public_bytes(serialization.Encoding.PEM)
-    (folder / "ca.pem").write_bytes(pem)
-    (folder / "server.pem").write_bytes(
-        pem
-        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "server.pem")
-    return context, str(folder / "ca.pem")
 
 
 async def test_unknown_certificate_is_refused_once_and_a_private_ca_accepted(

@@ -1,0 +1,1 @@
+"""Callbacks from WeChat and partners: checked, kept, answered, and then worked on."""

@@ -1,0 +1,1 @@
+"""What an installation looks like to whoever examines it: `kaimen doctor`."""

@@ -1,0 +1,1 @@
+"""Events out: the relay, the stream, webhooks."""

@@ -1,0 +1,2 @@
+-- outbox_order does what this index did.
+DROP INDEX IF EXISTS outbox_unpublished;

@@ -1,0 +1,171 @@
+"""MySQL and Redis fail under load: tabled errors, recovery by itself, and nothing acknowledged is lost."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import pymysql
+import pytest
+import redis as redis_client
+from history import Load, check
+
+from backend import Backend, StartBackend, Store
+from core.clock import Clock
+from models import migrations
+from models.db import open_database
+from servers import MariaDB, Redis
+
+
+@pytest.fixture
+async def servers() -> AsyncIterator[tuple[MariaDB, Redis]]:
+    """Servers of this test's own, to be broken."""
+    with MariaDB() as mariadb, Redis() as redis:
+        database = open_database(mariadb.url, Clock())
+        await migrations.migrate(database, Clock())
+        await database.close()
+        yield mariadb, redis
+
+
+@pytest.fixture
+async def backend(start_backend: StartBackend, servers: tuple[MariaDB, Redis]) -> Backend:
+    mariadb, redis = servers
+    return await start_backend(Store(mariadb.url, redis.url))
+
+
+async def well_within(load: Load, seconds: float) -> float:
+    """Seconds until ten operations in a row went well."""
+    started = time.monotonic()
+    async with asyncio.timeout(seconds):
+        while True:
+            failed = load.history.failed
+            await load.until(10)
+            if load.history.failed == failed:
+                return time.monotonic() - started
+
+
+async def test_mariadb_killed_and_restarted_under_load(backend: Backend, servers: tuple[MariaDB, Redis]) -> None:
+    mariadb, _ = servers
+    async with Load(backend) as load:
+        await load.until(100)
+        mariadb.kill()
+        await load.until(5, "fail")
+        started = time.monotonic()
+        assert (await backend.auth("login", code=backend.wx_login())).error == "database_unavailable"
+        assert time.monotonic() - started < 2.2
+        await asyncio.to_thread(mariadb.start)
+        await well_within(load, 5)
+    await check(load.history, mariadb.url, backend)
+
+
+async def test_all_connections_killed_under_load(backend: Backend, servers: tuple[MariaDB, Redis]) -> None:
+    mariadb, _ = servers
+
+    def kill_all() -> None:
+        connection = pymysql.connect(
+            host="127.0.0.1", port=mariadb.port, user=mariadb.user, password=mariadb.password, autocommit=True
+        )
+        with connection, connection.cursor() as cursor:
+            cursor.execute("SELECT id FROM information_schema.processlist WHERE id <> CONNECTION_ID()")
+            for (number,) in cursor.fetchall():
+                try:
+                    cursor.execute(f"KILL {number}")
+                except pymysql.MySQLError:
+                    continue  # gone by itself
+
+    async with Load(backend) as load:
+        await load.until(100)
+        for _ in range(3):
+            await asyncio.to_thread(kill_all)
+            await load.until(40)
+    await check(load.history, mariadb.url, backend)
+    assert load.history.failed <= 6  # only where the connection broke during COMMIT: nobody knows then
+
+
+async def test_a_database_that_becomes_read_only(
+    start_backend: StartBackend, backend: Backend, servers: tuple[MariaDB, Redis]
+) -> None:
+    mariadb, redis = servers
+    login = await backend.login()
+    mariadb.execute("CREATE USER plain@'127.0.0.1' IDENTIFIED BY 'Plain-1'")  # read_only does not hold for ours
+    mariadb.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON kaimen.* TO plain@'127.0.0.1'")
+    plain = await start_backend(Store(f"mysql://plain:Plain-1@127.0.0.1:{mariadb.port}/kaimen", redis.url))
+    mariadb.execute("SET GLOBAL read_only = 1")
+    assert (await plain.auth("login", code=plain.wx_login())).error == "database_unavailable"
+    assert (await plain.get("/api/user/info", login["accessToken"])).status == 200
+    mariadb.execute("SET GLOBAL read_only = 0")
+    async with Load(plain) as load:
+        await well_within(load, 5)
+    assert load.history.wrong == []
+
+
+async def test_redis_killed_and_back_empty_under_load(backend: Backend, servers: tuple[MariaDB, Redis]) -> None:
+    mariadb, redis = servers
+    async with Load(backend) as load:
+        await load.until(100)
+        redis.flush()
+        redis.kill()
+        failed = load.history.failed
+        await load.until(100)
+        assert load.history.failed == failed, load.history.statuses
+        await asyncio.to_thread(redis.start)
+        await load.until(50)
+    assert load.history.counts["fail"] == 0, load.history.statuses
+    await check(load.history, mariadb.url, backend)
+
+
+async def test_a_redis_without_memory_fails_no_login(backend: Backend, servers: tuple[MariaDB, Redis]) -> None:
+    mariadb, redis = servers
+    with redis_client.Redis.from_url(redis.url) as client:
+        async with Load(backend) as load:
+            await load.until(50)
+            client.config_set("maxmemory", 1)
+            await load.until(100)
+            client.config_set("maxmemory", 0)
+            await load.until(50)
+    assert load.history.failed == 0, load.history.statuses
+    await check(load.history, mariadb.url, backend)
+
+
+async def test_a_blocked_redis_holds_nobody_up_for_long(backend: Backend, servers: tuple[MariaDB, Redis]) -> None:
+    mariadb, redis = servers
+
+    def block() -> None:
+        with redis_client.Redis.from_url(redis.url) as client:
+            try:
+                client.eval("while true do end", 0)
+            except redis_client.RedisError:
+                return  # killed
+
+    async with Load(backend) as load:
+        await load.until(50)
+        blocking = asyncio.create_task(asyncio.to_thread(block))
+        await load.until(100)
+        started = time.monotonic()
+        await backend.login()
+        load.history.codes += 1
+        assert time.monotonic() - started < 2
+        with redis_client.Redis.from_url(redis.url) as client:
+            while not blocking.done():
+                try:
+                    await asyncio.to_thread(client.execute_command, "SCRIPT", "KILL")
+                except redis_client.RedisError:
+                    await asyncio.sleep(0.1)
+        await well_within(load, 3)
+    assert load.history.failed == 0, load.history.statuses
+    await check(load.history, mariadb.url, backend)
+
+
+async def test_rows_held_by_somebody_else_are_waited_for_and_then_told(
+    backend: Backend, servers: tuple[MariaDB, Redis]
+) -> None:
+    mariadb, _ = servers
+    async with Load(backend) as load:
+        await load.until(100)
+        with pymysql.connect(
+            host="127.0.0.1", port=mariadb.port, user=mariadb.user, password=mariadb.password, database="kaimen"
+        ) as connection:
+            await asyncio.to_thread(connection.query, "LOCK TABLES users WRITE")
+            await load.until(3, "fail")
+            connection.query("UNLOCK TABLES")
+        await well_within(load, 5)
+    await check(load.history, mariadb.url, backend)
