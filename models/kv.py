@@ -16,7 +16,7 @@ from core.clock import Clock
 from core.errors import AppError, Code
 from core.observe import metrics
 from models.batch import Batcher
-from models.redis_clients import open_client
+from models.redis_clients import asked_timeout_s, open_client
 
 ERROR_REPLIES = (redis.exceptions.RedisError, redis.exceptions.RedisClusterException)
 FAILURES = (*ERROR_REPLIES, OSError, TimeoutError)
@@ -139,7 +139,7 @@ def open_kv(url: str, clock: Clock) -> Kv:
         return MemoryKv(_memory_client(), clock)
     client, others = open_client(url)
     timeout_s = CLUSTER_TIMEOUT_S if url.startswith("redis+cluster:") else COMMAND_TIMEOUT_S
-    return Kv(client, clock, others, timeout_s)
+    return Kv(client, clock, others, asked_timeout_s(url) or timeout_s)
 
 
 def _memory_client() -> Any:

@@ -43,6 +43,12 @@ def open_client(url: str) -> tuple[Any, list[Any]]:
         raise SettingsInvalid(["KAIMEN_REDIS_URL: holds something redis-py does not take"]) from None
 
 
+def asked_timeout_s(url: str) -> float | None:
+    """How long a command may take, where the URL says so as redis-py has it: ``?socket_timeout=SECONDS``."""
+    asked = parse_qs(urlsplit(url).query).get("socket_timeout")
+    return float(asked[0]) if asked else None
+
+
 def _of_server(url: str) -> "aioredis.Redis":
     return aioredis.Redis.from_url(
         url,

@@ -116,7 +116,7 @@ def server_store(mariadb: MariaDB, migrated_mariadb: str, redis_server: Redis) -
     for table in TABLES:
         mariadb.execute(f"DELETE FROM stores.{table}")
     redis_server.flush()
-    return Store(migrated_mariadb, redis_server.url)
+    return Store(migrated_mariadb, redis_server.patient_url)
 
 
 @pytest.fixture

@@ -250,6 +250,11 @@ class Redis(Server):
         """The URL of its database 0."""
         return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
 
+    @property
+    def patient_url(self) -> str:
+        """The same with limits that a busy machine does not reach; for tests of anything but these limits."""
+        return f"{self.url}?socket_timeout=5&socket_connect_timeout=5"
+
     def flush(self) -> None:
         """Forget everything."""
         with self._client() as client:

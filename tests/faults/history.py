@@ -43,7 +43,7 @@ class Load:
 
     def __init__(self, backend: Backend, workers: int = 8, pause_s: float = 0.0) -> None:
         self._backend = backend
-        self._workers = workers
+        self.workers = workers
         self._pause_s = pause_s
         self._stop = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -53,7 +53,7 @@ class Load:
             backend.simulator.wechat.users.save({"name": f"user{number}", "nickname": f"用户{number}"})
 
     async def __aenter__(self) -> "Load":
-        self._tasks = [asyncio.create_task(self._client(number)) for number in range(self._workers)]
+        self._tasks = [asyncio.create_task(self._client(number)) for number in range(self.workers)]
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -15,6 +15,8 @@ from models import migrations
 from models.db import open_database
 from servers import MariaDB, Redis
 
+KILLS = 3
+
 
 @pytest.fixture
 async def servers() -> AsyncIterator[tuple[MariaDB, Redis]]:
@@ -74,11 +76,12 @@ async def test_all_connections_killed_under_load(backend: Backend, servers: tupl
 
     async with Load(backend) as load:
         await load.until(100)
-        for _ in range(3):
+        for _ in range(KILLS):
             await asyncio.to_thread(kill_all)
             await load.until(40)
     await check(load.history, mariadb.url, backend)
-    assert load.history.failed <= 6  # only where the connection broke during COMMIT: nobody knows then
+    # Only where the connection broke during COMMIT, for nobody knows then: all who shared that one, each time.
+    assert load.history.failed <= KILLS * load.workers
 
 
 async def test_a_database_that_becomes_read_only(

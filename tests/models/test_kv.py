@@ -102,3 +102,15 @@ async def answers(kv: Kv) -> bool:
     except AppError:
         return False
     return True
+
+
+async def test_a_url_may_ask_for_more_patience(own_redis: Redis) -> None:
+    kv, busy = open_kv(own_redis.patient_url, Clock()), open_kv(own_redis.url, Clock())
+    blocking = asyncio.ensure_future(
+        busy.run("EVAL", "local t = redis.call('TIME')[1] + 2 while redis.call('TIME')[1] + 0 < t do end", 0)
+    )
+    await asyncio.wait([blocking], timeout=0.05)
+    assert await kv.run("GET", "a") is None
+    await asyncio.gather(blocking, return_exceptions=True)
+    await kv.close()
+    await busy.close()

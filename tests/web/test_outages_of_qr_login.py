@@ -288,7 +288,7 @@ async def test_a_closed_socket_is_opened_again_or_given_up_as_its_code_says(site
     await window.page.route_web_socket(re.compile("/ws$"), close_after_a_word)
     await window.show("<kaimen-login></kaimen-login>")
     scan_id, phone = await shown(window), await site.phone()
-    await window.page.wait_for_function("document.querySelector('kaimen-login').via === 'socket'")
+    await expect(window.page.locator("kaimen-login")).to_have_js_property("via", "socket")
     await asyncio.gather(*closing)
     await phone.do("scan", scan_id)
     assert (await window.heard("scanned"))["via"] == via
