@@ -6,9 +6,8 @@ from importlib.metadata import version
 
 from core.errors import AppError, Code
 from handlers.base import encode_json
-from handlers.openapi.document import Routes, Site, make_document
-from handlers.openapi.postman import make_collection
-from handlers.pages import TYPES, WEB, FileHandler, WebFile, as_file, is_development, page_policy
+from handlers.openapi.site import Routes, Site
+from handlers.web_files import TYPES, WEB, FileHandler, WebFile, as_file, is_development, page_policy
 
 PAGE = WEB / "docs" / "index.html"
 JSON_TYPE = "application/json"
@@ -73,6 +72,9 @@ class DocsHandler(DescribedHandler):
 
 @lru_cache(maxsize=4)
 def _make(site: Site, routes: tuple[tuple[str, type], ...]) -> dict[str, WebFile]:
+    from handlers.openapi.document import make_document
+    from handlers.openapi.postman import make_collection
+
     document = make_document(routes, site)
     return {
         "openapi": as_file(encode_json(document), JSON_TYPE),

@@ -11,8 +11,8 @@ from core.errors import AppError
 from core.observe import metrics
 from handlers.base import ApiHandler
 from handlers.browser import Browsers
+from handlers.failure_page import PageHandler
 from handlers.form import parse_query
-from handlers.page import PageHandler
 from models.oauth_states import TTL_S, LoginState
 
 # Whatever else is in the query was added on the way, as WeChat does to links that are shared.

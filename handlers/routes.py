@@ -17,7 +17,6 @@ from handlers.devices import DevicesHandler
 from handlers.docs import DocsHandler, OpenApiHandler, PostmanHandler
 from handlers.health import HealthHandler, ReadyHandler
 from handlers.oauth import JsSdkHandler, OAuthCallbackHandler, OAuthLoginHandler, TicketHandler
-from handlers.pages import DemoHandler, FileHandler, find_files
 from handlers.scan import (
     PhoneCancelHandler,
     PhoneConfirmHandler,
@@ -37,6 +36,7 @@ from handlers.slow_heads import Server
 from handlers.token import JwksHandler, MetadataHandler, VerifyHandler
 from handlers.user import DecryptHandler, InfoHandler, PhoneHandler
 from handlers.wafer import WaferLoginHandler, WaferUserHandler
+from handlers.web_files import DemoHandler, FileHandler, find_files
 
 ROUTES: list[tuple[str, type[RequestHandler]]] = [
     ("/api/auth", AuthHandler),

@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 from app.scan.channels import Entrance
 from core.errors import AppError
-from handlers.pages import TYPES, WEB, FileHandler, page_policy
 from handlers.scan import ImageHandler
+from handlers.web_files import TYPES, WEB, FileHandler, page_policy
 
 PAGE = WEB / "phone" / "index.html"
 WECHAT = "MicroMessenger/"

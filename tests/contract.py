@@ -10,7 +10,8 @@ from typing import Any
 
 import jsonschema_rs
 
-from handlers.openapi.document import Site, make_document
+from handlers.openapi.document import make_document
+from handlers.openapi.site import Site
 from handlers.routes import ROUTES
 
 BEYOND = {405, 413}  # of any path: a method it does not have, a body over the limit

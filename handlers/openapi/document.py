@@ -1,7 +1,7 @@
 """The OpenAPI 3.1 document, made from the routes, the commands, the replies and the table of errors."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
@@ -21,10 +21,10 @@ from handlers.openapi.failures import (
 )
 from handlers.openapi.operation import STRING, Access, Form, Operation, Parameter, Reply, codes
 from handlers.openapi.shapes import Shapes, commands_of
+from handlers.openapi.site import Routes, Site
 from handlers.openapi.table import FAMILIES, IN_PATH
 
 Json = dict[str, Any]
-Routes = Iterable[tuple[str, type[RequestHandler]]]
 IN_BRACES = re.compile(r"\{(\w+)\}")
 ABOUT = """Kaimen (开门) is the login backend of a WeChat mini-program and of the web pages beside it.
 
@@ -44,14 +44,6 @@ SECURITY: dict[Access, list[tuple[str, Json]]] = {
         ("signed", {"type": "http", "scheme": SCHEME, "description": "a signed request: see docs/api.md"}),
     ],
 }
-
-
-class Site(NamedTuple):
-    """What depends on the installation: base URL, name of the cookie, version of the release."""
-
-    url: str
-    cookie: str
-    version: str
 
 
 class Call(NamedTuple):

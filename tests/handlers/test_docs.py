@@ -1,5 +1,8 @@
 """``/docs``, ``/openapi.json`` and ``/postman.json`` as they are served."""
 
+import subprocess
+import sys
+
 import pytest
 
 from backend import Backend, StartBackend, Store
@@ -53,3 +56,9 @@ async def test_the_policy_of_the_page_allows_nothing_from_outside_and_nothing_in
     directives = dict(part.strip().split(" ", 1) for part in policy.split(";"))
     assert directives["default-src"] == "'none'"
     assert {directives[f"{kind}-src"] for kind in ("script", "style", "img", "connect")} == {"'self'"}
+
+
+def test_a_process_that_nobody_asks_for_it_does_not_load_it() -> None:
+    loaded = "import sys, handlers.routes; print([name for name in sys.modules if name == 'app.replies'])"
+    done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import expect
 
 from browsing import Site
-from handlers.pages import WEB
+from handlers.web_files import WEB
 
 HERE = Path(__file__).parent
 MODULES = HERE / "node_modules"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from backend import Backend, StartBackend, Store
-from handlers.pages import TYPES, WEB, find_files
+from handlers.web_files import TYPES, WEB, find_files
 
 FILES = sorted(find_files())
 SECRET = "0123456789abcdef0123456789abcdef"

@@ -6,7 +6,7 @@ from tornado.template import Loader
 
 from core.errors import Code
 from handlers.base import ApiHandler
-from handlers.pages import WEB
+from handlers.web_files import WEB
 
 STYLE = "/web/oauth/page.css"
 POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
