@@ -1,38 +1,26 @@
 """``WS /api/session/ws``: a signed-in page or mini-program hears that it was logged out, or that its user changed.
 
 A page comes with its cookie, for which its Origin must be ours. Who has no cookie sends
-``{"type": "AUTH", "token": "<access token>"}`` first, within 5 s. A mini-program sends no Origin: it has no cookie
-either, so nothing of it can be borrowed by another page. The token never goes into the URL: URLs are logged.
+``{"type": "AUTH", "token": "<access token>"}`` first. A mini-program sends no Origin: it has no cookie
+either, so nothing of it can be borrowed by another page.
 """
 
-import asyncio
 from typing import Any
 
-from tornado.websocket import WebSocketClosedError, WebSocketHandler
+from tornado.websocket import WebSocketClosedError
 
 from app.auth.tokens import Claims
-from core.errors import AppError, Code
-from handlers.base import Envelope, encode_json
-from handlers.strict_json import parse_json_object
+from core.errors import AppError
+from handlers.base import encode_json
+from handlers.websocket import Socket, read_auth
 
-AUTH_WITHIN_S = 5.0
-FRAME_MAX = 4096
 PING_S = 30.0
-UNAUTHENTICATED = 4401
-TOO_MANY = 4429
-UNAVAILABLE = 1013  # "try again later"
 
 
-class SessionSocket(Envelope, WebSocketHandler):
+class SessionSocket(Socket):
     """One socket. Until it has said who it is, it counts as waiting."""
 
     waits = False
-    patience: asyncio.TimerHandle | None = None
-
-    @property
-    def max_message_size(self) -> int:
-        """A larger message closes with 1009."""
-        return FRAME_MAX
 
     @property
     def ping_interval(self) -> float | None:
@@ -41,23 +29,14 @@ class SessionSocket(Envelope, WebSocketHandler):
 
     async def prepare(self) -> None:
         """Refuses, before the handshake: no WebSocket, a token in the URL, a foreign Origin, too many."""
+        self.check_handshake()
         headers = self.request.headers
-        if self.request.method != "GET":
-            raise AppError(Code.METHOD_NOT_ALLOWED)
-        if headers.get("Upgrade", "").lower() != "websocket":
-            raise AppError(Code.INVALID_REQUEST, cause="no WebSocket handshake", field="Upgrade")
-        if self.request.query:
-            raise AppError(Code.INVALID_REQUEST, cause="a query", field="query")
         if "Origin" in headers:
             self.browsers.check_origin(headers)
             if self.cookie:
                 await self.authenticate_by_cookie(self.cookie)
         if self.claims is None:
             self.kaimen.session_hub.check_room(self.client.network)
-
-    def check_origin(self, origin: str) -> bool:
-        """``prepare`` has looked."""
-        return True
 
     async def open(self, *args: str, **kwargs: str) -> None:
         """Joins at once with a cookie, else waits for ``AUTH``."""
@@ -67,8 +46,7 @@ class SessionSocket(Envelope, WebSocketHandler):
         if claims:
             await self._try(self._join(claims))
         else:
-            loop = asyncio.get_running_loop()
-            self.patience = loop.call_later(AUTH_WITHIN_S, self.close, UNAUTHENTICATED, "no AUTH")
+            self.wait_for_auth()
 
     async def on_message(self, message: str | bytes) -> None:
         """``AUTH``, once; anything else is passed over when signed in, and refused before."""
@@ -89,10 +67,7 @@ class SessionSocket(Envelope, WebSocketHandler):
         future.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     async def _sign_in(self, message: str | bytes) -> None:
-        said = parse_json_object(message.encode() if isinstance(message, str) else message)
-        token = said.get("token")
-        if said.get("type") != "AUTH" or not isinstance(token, str):
-            raise AppError(Code.UNAUTHENTICATED, cause="the first message is no AUTH")
+        token, _ = read_auth(message, "token")
         await self._join(await self.kaimen.guard.authenticate(token))
 
     async def _join(self, claims: Claims) -> None:
@@ -109,17 +84,10 @@ class SessionSocket(Envelope, WebSocketHandler):
         try:
             await joining
         except AppError as error:
-            self.close(_close_code(error), error.code.error)
+            self.close_for(error)
 
     def _end_waiting(self) -> None:
-        if self.patience:
-            self.patience.cancel()
+        self.stop_waiting()
         if self.waits:
             self.waits = False
             self.kaimen.session_hub.leave(self.client.network)
-
-
-def _close_code(error: AppError) -> int:
-    if error.code is Code.RATE_LIMITED:
-        return TOO_MANY
-    return UNAVAILABLE if error.code.value.status >= 500 else UNAUTHENTICATED

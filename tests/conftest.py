@@ -88,6 +88,14 @@ async def http_client(http_server: HTTPServer) -> AsyncIterator[CurlAsyncHTTPCli
     client.close()
 
 
+@pytest.fixture
+async def own_servers() -> AsyncIterator[tuple[MariaDB, Redis]]:
+    """Servers of this test's own, with all tables, to be broken."""
+    with MariaDB() as mariadb, Redis() as redis:
+        await _migrate(mariadb.url)
+        yield mariadb, redis
+
+
 # --- Kaimen over each pair of stores ---
 
 

@@ -3,24 +3,13 @@
 import re
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from test_commands import APPS, KEY, Running
 
 from backend import Store
+from commands import APPS, KEY, Running
 from servers import free_port
-
-
-@pytest.fixture
-def running() -> Iterator[list[Running]]:
-    started: list[Running] = []
-    yield started
-    for one in started:
-        if one.process.poll() is None:
-            one.process.kill()
-            one.process.wait()
 
 
 def admin_port(process: Running) -> int:

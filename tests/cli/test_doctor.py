@@ -3,8 +3,7 @@
 import json
 from pathlib import Path
 
-from test_commands import PRODUCTION, kaimen
-
+from commands import PRODUCTION, kaimen
 from servers import MariaDB, Redis, free_port
 
 

@@ -1,12 +1,11 @@
 """A backup comes back: nobody who was logged out is in again, nobody who was deleted exists again."""
 
 import gzip
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from test_commands import PRODUCTION, Running, kaimen
 
 from app.auth.keyring import open_keyring
 from app.crypto.sealing import BlindIndex
@@ -14,6 +13,7 @@ from app.operations.ledger import DatabaseIsOlder, Ledger, LedgerFile
 from app.operations.restoring import Restored, make_true
 from backend import PASSWORD, StartBackend, Store
 from cli.compose import make_sealer
+from commands import PRODUCTION, Running, kaimen
 from core.clock import Clock
 from core.settings import Settings
 from models import migrations
@@ -134,16 +134,6 @@ def test_several_processes_may_write_one_ledger(tmp_path: Path) -> None:
 def production(mariadb: MariaDB, redis_server: Redis) -> dict[str, str]:
     urls = {"KAIMEN_DATABASE_URL": mariadb.create_database("produced"), "KAIMEN_REDIS_URL": redis_server.url}
     return {**PRODUCTION, **urls, "KAIMEN_PORT": "0", "KAIMEN_ADMIN_PORT": "0"}
-
-
-@pytest.fixture
-def running() -> Iterator[list[Running]]:
-    started: list[Running] = []
-    yield started
-    for one in started:
-        if one.process.poll() is None:
-            one.process.kill()
-            one.process.wait()
 
 
 def age(mariadb: MariaDB) -> None:

@@ -4,9 +4,9 @@ import asyncio
 import json
 from pathlib import Path
 
-from test_commands import Running, post
 from tornado.websocket import websocket_connect
 
+from commands import Running, post
 from servers import free_port
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_commands import KEY, Running, kaimen
 
 from backend import APPID, OTHER_APPID, StartBackend, Store
+from commands import KEY, Running, kaimen
 from core.settings import App
 from servers import free_port
 from simulator import DEFAULT_APPS

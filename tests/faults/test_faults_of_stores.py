@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 
 import pymysql
 import pytest
@@ -10,27 +9,14 @@ import redis as redis_client
 from history import Load, check
 
 from backend import Backend, StartBackend, Store
-from core.clock import Clock
-from models import migrations
-from models.db import open_database
 from servers import MariaDB, Redis
 
 KILLS = 3
 
 
 @pytest.fixture
-async def servers() -> AsyncIterator[tuple[MariaDB, Redis]]:
-    """Servers of this test's own, to be broken."""
-    with MariaDB() as mariadb, Redis() as redis:
-        database = open_database(mariadb.url, Clock())
-        await migrations.migrate(database, Clock())
-        await database.close()
-        yield mariadb, redis
-
-
-@pytest.fixture
-async def backend(start_backend: StartBackend, servers: tuple[MariaDB, Redis]) -> Backend:
-    mariadb, redis = servers
+async def backend(start_backend: StartBackend, own_servers: tuple[MariaDB, Redis]) -> Backend:
+    mariadb, redis = own_servers
     return await start_backend(Store(mariadb.url, redis.url))
 
 
@@ -45,8 +31,8 @@ async def well_within(load: Load, seconds: float) -> float:
                 return time.monotonic() - started
 
 
-async def test_mariadb_killed_and_restarted_under_load(backend: Backend, servers: tuple[MariaDB, Redis]) -> None:
-    mariadb, _ = servers
+async def test_mariadb_killed_and_restarted_under_load(backend: Backend, own_servers: tuple[MariaDB, Redis]) -> None:
+    mariadb, _ = own_servers
     async with Load(backend) as load:
         await load.until(100)
         mariadb.kill()
@@ -59,8 +45,8 @@ async def test_mariadb_killed_and_restarted_under_load(backend: Backend, servers
     await check(load.history, mariadb.url, backend)
 
 
-async def test_all_connections_killed_under_load(backend: Backend, servers: tuple[MariaDB, Redis]) -> None:
-    mariadb, _ = servers
+async def test_all_connections_killed_under_load(backend: Backend, own_servers: tuple[MariaDB, Redis]) -> None:
+    mariadb, _ = own_servers
 
     def kill_all() -> None:
         connection = pymysql.connect(
@@ -85,9 +71,9 @@ async def test_all_connections_killed_under_load(backend: Backend, servers: tupl
 
 
 async def test_a_database_that_becomes_read_only(
-    start_backend: StartBackend, backend: Backend, servers: tuple[MariaDB, Redis]
+    start_backend: StartBackend, backend: Backend, own_servers: tuple[MariaDB, Redis]
 ) -> None:
-    mariadb, redis = servers
+    mariadb, redis = own_servers
     login = await backend.login()
     mariadb.execute("CREATE USER plain@'127.0.0.1' IDENTIFIED BY 'Plain-1'")  # read_only does not hold for ours
     mariadb.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON kaimen.* TO plain@'127.0.0.1'")
@@ -101,8 +87,8 @@ async def test_a_database_that_becomes_read_only(
     assert load.history.wrong == []
 
 
-async def test_redis_killed_and_back_empty_under_load(backend: Backend, servers: tuple[MariaDB, Redis]) -> None:
-    mariadb, redis = servers
+async def test_redis_killed_and_back_empty_under_load(backend: Backend, own_servers: tuple[MariaDB, Redis]) -> None:
+    mariadb, redis = own_servers
     async with Load(backend) as load:
         await load.until(100)
         redis.flush()
@@ -116,8 +102,8 @@ async def test_redis_killed_and_back_empty_under_load(backend: Backend, servers:
     await check(load.history, mariadb.url, backend)
 
 
-async def test_a_redis_without_memory_fails_no_login(backend: Backend, servers: tuple[MariaDB, Redis]) -> None:
-    mariadb, redis = servers
+async def test_a_redis_without_memory_fails_no_login(backend: Backend, own_servers: tuple[MariaDB, Redis]) -> None:
+    mariadb, redis = own_servers
     with redis_client.Redis.from_url(redis.url) as client:
         async with Load(backend) as load:
             await load.until(50)
@@ -129,8 +115,8 @@ async def test_a_redis_without_memory_fails_no_login(backend: Backend, servers: 
     await check(load.history, mariadb.url, backend)
 
 
-async def test_a_blocked_redis_holds_nobody_up_for_long(backend: Backend, servers: tuple[MariaDB, Redis]) -> None:
-    mariadb, redis = servers
+async def test_a_blocked_redis_holds_nobody_up_for_long(backend: Backend, own_servers: tuple[MariaDB, Redis]) -> None:
+    mariadb, redis = own_servers
 
     def block() -> None:
         with redis_client.Redis.from_url(redis.url) as client:
@@ -159,9 +145,9 @@ async def test_a_blocked_redis_holds_nobody_up_for_long(backend: Backend, server
 
 
 async def test_rows_held_by_somebody_else_are_waited_for_and_then_told(
-    backend: Backend, servers: tuple[MariaDB, Redis]
+    backend: Backend, own_servers: tuple[MariaDB, Redis]
 ) -> None:
-    mariadb, _ = servers
+    mariadb, _ = own_servers
     async with Load(backend) as load:
         await load.until(100)
         with pymysql.connect(

@@ -2,37 +2,23 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 
 import pytest
 
 from backend import PASSWORD, Backend, StartBackend, Store
-from core.clock import Clock
-from models import migrations
-from models.db import open_database
 from servers import MariaDB, Redis
 
 
 @pytest.fixture
-async def outage_servers() -> AsyncIterator[tuple[MariaDB, Redis]]:
-    """Servers of this test's own, to be killed."""
-    with MariaDB() as mariadb, Redis() as redis:
-        database = open_database(mariadb.url, Clock())
-        await migrations.migrate(database, Clock())
-        await database.close()
-        yield mariadb, redis
-
-
-@pytest.fixture
-async def backend(start_backend: StartBackend, outage_servers: tuple[MariaDB, Redis]) -> Backend:
-    mariadb, redis = outage_servers
+async def backend(start_backend: StartBackend, own_servers: tuple[MariaDB, Redis]) -> Backend:
+    mariadb, redis = own_servers
     return await start_backend(Store(mariadb.url, redis.url))
 
 
 async def test_with_the_database_killed_requests_fail_in_time_and_recover_by_themselves(
-    backend: Backend, outage_servers: tuple[MariaDB, Redis]
+    backend: Backend, own_servers: tuple[MariaDB, Redis]
 ) -> None:
-    mariadb, _ = outage_servers
+    mariadb, _ = own_servers
     login = await backend.login()
     mariadb.kill()
     for _ in range(3):
@@ -54,9 +40,9 @@ async def test_with_the_database_killed_requests_fail_in_time_and_recover_by_the
 
 
 async def test_tokens_verify_without_the_database_while_the_feed_is_fresh_and_not_after(
-    backend: Backend, outage_servers: tuple[MariaDB, Redis]
+    backend: Backend, own_servers: tuple[MariaDB, Redis]
 ) -> None:
-    mariadb, _ = outage_servers
+    mariadb, _ = own_servers
     login = await backend.login()
     mariadb.kill()
     assert (await backend.get("/api/token/verify", login["accessToken"])).status == 204
@@ -67,9 +53,9 @@ async def test_tokens_verify_without_the_database_while_the_feed_is_fresh_and_no
 
 
 async def test_connections_killed_by_the_server_cost_no_read(
-    backend: Backend, outage_servers: tuple[MariaDB, Redis]
+    backend: Backend, own_servers: tuple[MariaDB, Redis]
 ) -> None:
-    mariadb, _ = outage_servers
+    mariadb, _ = own_servers
     login = await backend.login()
     for _ in range(5):
         await asyncio.gather(*(backend.get("/api/user/info", login["accessToken"]) for _ in range(20)))
@@ -82,9 +68,9 @@ async def test_connections_killed_by_the_server_cost_no_read(
 
 
 async def test_with_redis_away_everything_of_a_mini_program_goes_on(
-    backend: Backend, outage_servers: tuple[MariaDB, Redis]
+    backend: Backend, own_servers: tuple[MariaDB, Redis]
 ) -> None:
-    _, redis = outage_servers
+    _, redis = own_servers
     redis.kill()
     started = time.monotonic()
     login = await backend.login()
@@ -104,9 +90,9 @@ async def test_with_redis_away_everything_of_a_mini_program_goes_on(
 
 
 async def test_without_redis_a_code_sent_twice_at_once_is_still_exchanged_once(
-    backend: Backend, outage_servers: tuple[MariaDB, Redis]
+    backend: Backend, own_servers: tuple[MariaDB, Redis]
 ) -> None:
-    _, redis = outage_servers
+    _, redis = own_servers
     redis.kill()
     code = backend.wx_login()
     replies = await asyncio.gather(*(backend.auth("login", code=code) for _ in range(10)))
@@ -116,9 +102,9 @@ async def test_without_redis_a_code_sent_twice_at_once_is_still_exchanged_once(
 
 
 async def test_a_read_only_database_is_an_outage_for_writes_and_not_for_reads(
-    backend: Backend, outage_servers: tuple[MariaDB, Redis], start_backend: StartBackend
+    backend: Backend, own_servers: tuple[MariaDB, Redis], start_backend: StartBackend
 ) -> None:
-    mariadb, redis = outage_servers
+    mariadb, redis = own_servers
     login = await backend.login()
     mariadb.execute("CREATE USER 'plain'@'127.0.0.1' IDENTIFIED BY 'plain'")
     mariadb.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON kaimen.* TO 'plain'@'127.0.0.1'")

@@ -9,7 +9,7 @@ import pytest
 from tornado.httpclient import HTTPClientError
 
 from backend import Backend, StartBackend, Store
-from handlers import scan_ws
+from handlers import websocket
 from scan_client import act, confirmed, hear, open_page, socket, watching
 from servers import Redis
 
@@ -165,8 +165,8 @@ async def test_a_frame_of_five_kibibytes_closes_with_1009_before_and_after_auth(
 
 
 async def test_a_silent_socket_is_closed_with_4401(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert scan_ws.AUTH_WITHIN_S == 5
-    monkeypatch.setattr(scan_ws, "AUTH_WITHIN_S", 0.1)
+    assert websocket.AUTH_WITHIN_S == 5
+    monkeypatch.setattr(websocket, "AUTH_WITHIN_S", 0.1)
     page = await open_page(backend)
     async with socket(backend, f"/api/scan/{page.id}/ws") as connection:
         assert await hear(connection) is None

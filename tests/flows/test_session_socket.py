@@ -11,7 +11,7 @@ from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 from backend import Backend, StartBackend, Store
-from handlers import session_ws
+from handlers import websocket
 
 ORIGIN = "http://kaimen.test"
 
@@ -92,7 +92,7 @@ async def test_a_foreign_page_is_refused_with_and_without_a_cookie(backend: Back
 
 
 async def test_without_an_origin_a_cookie_does_not_count(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session_ws, "AUTH_WITHIN_S", 0.2)
+    monkeypatch.setattr(websocket, "AUTH_WITHIN_S", 0.2)
     async with socket(backend, Cookie=await cookie_of(backend)) as connection:
         assert await hear(connection) is None
         assert connection.close_code == 4401
@@ -111,8 +111,8 @@ async def test_whatever_else_comes_first_closes_with_4401(backend: Backend, mess
 
 
 async def test_a_silent_client_is_closed_with_4401(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert session_ws.AUTH_WITHIN_S == 5
-    monkeypatch.setattr(session_ws, "AUTH_WITHIN_S", 0.1)
+    assert websocket.AUTH_WITHIN_S == 5
+    monkeypatch.setattr(websocket, "AUTH_WITHIN_S", 0.1)
     async with socket(backend) as connection:
         assert await hear(connection) is None
         assert connection.close_code == 4401
