@@ -1,7 +1,12 @@
-"""A Chromium for each test, and a site to visit."""
+"""A Chromium for each worker, and a site to visit."""
 
+import json
+import os
 import shutil
-from collections.abc import AsyncIterator
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -12,15 +17,27 @@ from browsing import EARS, FLAGS, URL, OpenContext, Site
 from simulator import Simulator
 
 
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    """Chromium with an empty profile."""
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where the Chromium of this worker listens. Contexts share nothing, and end with the connection that made them."""
     program = shutil.which("chromium")
     assert program, "chromium is missing: scripts/test installs it"
+    config = tmp_path_factory.mktemp("chromium") / "launch.json"
+    config.write_text(json.dumps({"executablePath": program, "args": FLAGS, "host": "127.0.0.1"}))
+    command = [sys.executable, "-m", "playwright", "launch-server", "--browser", "chromium", "--config", str(config)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as server:
+        assert server.stdout
+        yield server.stdout.readline().strip()
+        os.killpg(server.pid, signal.SIGTERM)
+
+
+@pytest.fixture
+async def browser(chromium: str) -> AsyncIterator[Browser]:
+    """This test's connection to Chromium."""
     async with async_playwright() as playwright:
-        running = await playwright.chromium.launch(executable_path=program, args=FLAGS)
-        yield running
-        await running.close()
+        connected = await playwright.chromium.connect(chromium)
+        yield connected
+        await connected.close()
 
 
 @pytest.fixture
