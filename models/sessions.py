@@ -15,6 +15,10 @@ SELECT = f"SELECT {COLUMNS}, ended_at, seen_at FROM sessions"
 INSERT = f"INSERT INTO sessions ({COLUMNS}) VALUES "
 END = "UPDATE sessions SET ended_at = %s, end_reason = %s WHERE id IN ({ids}) AND ended_at IS NULL"
 SELECT_OPEN = "SELECT id FROM sessions WHERE user_id = %s AND ended_at IS NULL"
+EXCESS = """SELECT user_id, id FROM (
+    SELECT user_id, id, ROW_NUMBER() OVER (PARTITION BY user_id ORDER BY id DESC) AS place FROM sessions
+    WHERE user_id IN ({ids}) AND ended_at IS NULL AND expires_at > %s
+) ranked WHERE place > %s ORDER BY id"""  # ids ascend in time
 SELECT_FEED = "SELECT session_id, revoked_at, moved_to, reason FROM revocations WHERE revoked_at >= %s"
 SELECT_REVOCATION = "SELECT revoked_at, moved_to, reason FROM revocations WHERE session_id = %s"
 INSERT_FEED = "INSERT INTO revocations (session_id, revoked_at, moved_to, reason) VALUES "
@@ -136,12 +140,11 @@ async def find_open_sessions(database: Database, user_id: str, at: int) -> list[
     return [_session(row) for row in await database.fetch(f"{SELECT} {where}", [user_id, at])]
 
 
-async def find_open_ids(tx: Tx, user_ids: Sequence[str], at: int) -> dict[str, list[str]]:
-    """User id → ids of the sessions that can be used at ``at`` (ms), the oldest first (ids ascend in time)."""
+async def find_excess(tx: Tx, user_ids: Sequence[str], at: int, keep: int) -> dict[str, list[str]]:
+    """User id → ids of the sessions that can be used at ``at`` (ms) beyond the newest ``keep``, the oldest first."""
     found: dict[str, list[str]] = {}
     if user_ids:
-        where = f"WHERE user_id IN ({marks(len(user_ids))}) AND ended_at IS NULL AND expires_at > %s ORDER BY id"
-        for user_id, session_id in await tx.fetch(f"SELECT user_id, id FROM sessions {where}", [*user_ids, at]):
+        for user_id, session_id in await tx.fetch(EXCESS.format(ids=marks(len(user_ids))), [*user_ids, at, keep]):
             found.setdefault(user_id, []).append(session_id)
     return found
 

@@ -10,6 +10,7 @@ Where an identity leads to one user and its unionid to another, they are one per
 same transaction. Whom an identity leads to is read before the locks, to know whom to lock, and again under them.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -131,8 +132,7 @@ class _Writing:
         """Reads, decides, writes."""
         await self._read()
         await self._merge()
-        at = min(item.at for item in self._items)
-        self._open_ids = await sessions.find_open_ids(self._tx, list(self._users), at)
+        await self._read_excess()
         for index in sorted(range(len(self._items)), key=self._has_no_unionid):
             try:
                 self._results[index] = self._sign_in(self._items[index])
@@ -161,6 +161,15 @@ class _Writing:
         while user and user.merged_into:
             self._users |= await users.lock_users(self._tx, {user.merged_into} - self._users.keys())
             user = self._users.get(user.merged_into)
+
+    async def _read_excess(self) -> None:
+        """Sessions that may have to give way. Each of those kept in the database leaves one place less to fill here."""
+        found = Counter(user.id if (user := self._find(item)) else "" for item in self._items)
+        most = found.pop("", 0) + max(found.values(), default=0)  # for one user, at the outside
+        keep = max(self._max_sessions - most, 0)
+        at = min(item.at for item in self._items)
+        self._open_ids = await sessions.find_excess(self._tx, list(self._users), at, keep)
+        self._max_sessions -= keep
 
     async def _merge(self) -> None:
         for item in self._items:
