@@ -96,7 +96,6 @@ ROUTES: list[tuple[str, type[RequestHandler]]] = [
 LIMITS = {
     "max_body_size": 1 << 40,
     "max_header_size": 64 * 1024,
-    "idle_connection_timeout": 75,
     "chunk_size": 64 * 1024,
 }
 

@@ -62,3 +62,19 @@ async def test_an_idle_connection_and_one_that_goes_on_are_kept(backend: Backend
     writer.write(b"Host: x\r\n\r\n")
     assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200")
     writer.close()
+
+
+async def test_an_idle_connection_is_closed_at_last_and_one_in_use_is_not(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slow_heads, "IDLE_S", 1.0)
+    idle, idle_writer = await asyncio.open_connection("127.0.0.1", port_of(backend))
+    reader, writer = await asyncio.open_connection("127.0.0.1", port_of(backend))
+    ended = asyncio.ensure_future(idle.read())
+    while not ended.done():
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200")
+        await asyncio.wait([ended], timeout=0.1)
+    assert ended.result() == b""
+    writer.close()
+    idle_writer.close()
