@@ -1,6 +1,6 @@
 """The one door to Redis, and to the in-process Redis of a single-process deployment.
 
-Commands issued in the same turn of the event loop leave as one pipeline: redis-py costs about 70 µs a
+Commands leave as one pipeline with all that gathered while the last one was under way: redis-py costs about 70 µs a
 command alone and a third of that in company. Commands are never retried here (a repeated INCR would count
 twice); after a failure the door stays shut for a moment so that no request waits for a server that is gone.
 """
@@ -40,7 +40,7 @@ class Kv:
         self._clock = clock
         self._shut_until = 0.0
         self._scripts: dict[str, str] = {}
-        self._batcher: Batcher[tuple[Any, ...], Any] = Batcher(self._send, name="redis", max_items=256, lanes=4)
+        self._batcher: Batcher[tuple[Any, ...], Any] = Batcher(self._send, name="redis", max_items=256)
 
     async def run(self, *command: Any) -> Any:
         """One command, as in ``run("SET", key, value, "NX", "EX", 30)``; the reply decoded as text."""
