@@ -78,14 +78,16 @@ def _as_given(one: App | Merchant) -> dict[str, Any]:
 
 
 def greeting(settings: Settings, simulator_url: str | None) -> str:
-    """Where everything is, and a login to paste into another terminal."""
-    backend = f"{settings.public_url}{settings.path_prefix}"
-    lines = ["", "  Kaimen 开门", "", f"  backend     {backend}   (open it: QR login, with a phone beside it)"]
+    """Where everything is; beside the simulator also a login to paste into another terminal."""
+    backend, data = f"{settings.public_url}{settings.path_prefix}", f"  data        {settings.data_dir}"
+    lines = [f"  backend     {backend}", data]
     if simulator_url:
-        lines.append(f"  simulator   {simulator_url}   (open it: a phone to log in with)")
-    lines += [f"  data        {settings.data_dir}", "", "  Log in from another terminal:", ""]
-    lines.append(f"  {login_command(settings)}")
-    return "\n".join([*lines, "", "  Ctrl-C stops.", ""])
+        lines = [
+            f"  backend     {backend}   (open it: QR login, with a phone beside it)",
+            f"  simulator   {simulator_url}   (open it: a phone to log in with)",
+            *(data, "", "  Log in from another terminal:", "", f"  {login_command(settings)}"),
+        ]
+    return "\n".join(["", "  Kaimen 开门", "", *lines, "", "  Ctrl-C stops.", ""])
 
 
 def login_command(settings: Settings) -> str:

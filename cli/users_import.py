@@ -68,7 +68,7 @@ def import_users(
             rate = round(sum(counts.values()) / max(seconds, 0.001))
             show([{**counts, "seconds": round(seconds, 1), "rowsPerSecond": rate}], COLUMNS, output)
             if counts["refused"]:
-                raise serving.Failed(f"{counts['refused']} lines were refused; see {report}")
+                raise serving.Failed(f"lines refused: {counts['refused']}; see {report}")
 
     serving.run(work)
 

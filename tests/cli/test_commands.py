@@ -184,6 +184,17 @@ def test_dev_logs_a_user_in_and_stops_cleanly(tmp_path: Path, running: list[Runn
     assert (tmp_path / "data" / "master.key").stat().st_mode & 0o077 == 0
 
 
+def test_dev_without_the_simulator_offers_no_login_that_cannot_work(tmp_path: Path, running: list[Running]) -> None:
+    port = free_port()
+    running.append(Running(tmp_path, "dev", "--port", str(port), "--no-simulator", KAIMEN_APPS=APPS))
+    running[0].wait_for(f"http://127.0.0.1:{port}/healthz")
+    assert running[0].stop() == 0
+    output = running[0].output.read_text()
+    assert f"http://127.0.0.1:{port}" in output
+    assert "curl" not in output
+    assert "simulator" not in output
+
+
 def test_dev_signs_a_browser_in_through_the_simulators_consent_page(tmp_path: Path, running: list[Running]) -> None:
     port = free_port()
     running.append(Running(tmp_path, "dev", "--port", str(port), "--simulator-port", "0"))

@@ -21,6 +21,8 @@ from simulator.faults import NAMES
 
 ROOT = Path(__file__).parents[2]
 READMES = ("README.md", "README.zh-CN.md")
+TRANSLATED = sorted(path.stem for path in (ROOT / "docs/zh").glob("*.md"))
+ERRORS = ("docs/errors.md", "docs/zh/errors.md")
 NONE = "–"
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
@@ -83,14 +85,22 @@ def test_a_page_names_no_setting_that_does_not_exist(path: Path) -> None:
     assert named <= known
 
 
-def test_errors_md_has_every_code_and_nothing_else() -> None:
+@pytest.mark.parametrize("page", ERRORS)
+def test_errors_md_has_every_code_and_nothing_else(page: str) -> None:
     expected = []
     for code in Code:
         kind = code.value
         wait = NONE if kind.retry_after_s is None else str(kind.retry_after_s)
         row = [str(kind.number), f"`{code.error}`", str(kind.status), kind.severity, kind.zh, kind.en, wait]
         expected.append(row)
-    assert [row for row in rows("docs/errors.md", r"\d{4}") if len(row) == 7] == expected
+    assert [row for row in rows(page, r"\d{4}") if len(row) == 7] == expected
+
+
+@pytest.mark.parametrize("page", ERRORS)
+def test_errors_md_says_for_every_code_what_to_do(page: str) -> None:
+    told = {row[0]: row[1] for row in rows(page, r"\d{4}") if len(row) == 3}
+    assert list(told) == [str(code.value.number) for code in Code]
+    assert all(len(advice) > 1 for advice in told.values())
 
 
 @pytest.mark.parametrize("path", markdown_files(), ids=lambda path: path.name)
@@ -142,7 +152,8 @@ def test_both_readmes_have_the_same_code() -> None:
 
 
 def drop_comments(code: str) -> str:
-    return "\n".join(line for line in code.splitlines() if not line.lstrip().startswith(("# ", "// ")))
+    lines = (re.sub(r"  +# .*", "", line) for line in code.splitlines())
+    return "\n".join(line for line in lines if not line.lstrip().startswith(("# ", "// ")))
 
 
 def test_both_readmes_link_to_the_same_files() -> None:
@@ -155,6 +166,35 @@ def test_every_relative_link_of_a_page_leads_to_a_file(path: Path) -> None:
     targets = [link.split("#")[0] for link in LINK.findall(without_code(path.read_text("utf-8")))]
     local = [target for target in targets if target and "://" not in target and not target.startswith("mailto:")]
     assert [target for target in local if not (path.parent / target).is_file()] == []
+
+
+def anchors(text: str) -> set[str]:
+    """Those a page's headings get on the sites that show it."""
+    headings = re.findall(r"^#+ (.+)$", without_code(text), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", markdown_files(), ids=lambda path: path.name)
+def test_every_link_into_a_page_leads_to_a_heading(path: Path) -> None:
+    text = path.read_text("utf-8")
+    links = [link.split("#") for link in LINK.findall(without_code(text)) if "#" in link and "://" not in link]
+    pages = {page: (path.parent / page).read_text("utf-8") if page else text for page, _ in links}
+    assert [f"{page}#{anchor}" for page, anchor in links if anchor not in anchors(pages[page])] == []
+
+
+@pytest.mark.parametrize("name", TRANSLATED)
+def test_a_page_in_both_languages_has_the_same_outline_and_tables_and_code(name: str) -> None:
+    pages = [read(f"docs/{folder}{name}.md") for folder in ("", "zh/")]
+    english, chinese = ([(kind, drop_comments(code)) for kind, code in FENCE.findall(page)] for page in pages)
+    assert english == chinese
+    shapes = [re.findall(r"^(#+ |\|[- |]+\|$|!\[)|^\|", without_code(page), re.MULTILINE) for page in pages]
+    assert shapes[0] == shapes[1]
+
+
+@pytest.mark.parametrize("name", TRANSLATED)
+def test_a_page_in_both_languages_leads_to_the_other_one(name: str) -> None:
+    assert f"[中文](zh/{name}.md)" in read(f"docs/{name}.md")
+    assert f"[English](../{name}.md)" in read(f"docs/zh/{name}.md")
 
 
 @pytest.mark.parametrize("readme", READMES)

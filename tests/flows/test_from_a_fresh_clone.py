@@ -9,6 +9,7 @@ import subprocess
 import time
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 from servers import free_port
 
@@ -46,7 +47,15 @@ def wait_until_it_answers(url: str, process: "subprocess.Popen[bytes]", output: 
     raise AssertionError(output.read_text())
 
 
-def test_scripts_run_logs_a_user_in_from_a_fresh_clone_and_starts_fast_again(tmp_path: Path) -> None:
+def replies_of_the_tutorial(page: str, port: int, simulator_port: int) -> list[dict[str, Any]]:
+    """What its commands print, with these ports in place of its own."""
+    blocks = re.findall(r"^```sh\n(.*?)^```$", (ROOT / page).read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    commands = "".join(blocks).replace(":8000", f":{port}").replace(":9000", f":{simulator_port}")
+    printed = subprocess.run(["bash", "-euc", commands], capture_output=True, text=True, check=True).stdout
+    return [json.loads(line) for line in printed.splitlines() if line]
+
+
+def test_scripts_run_and_the_tutorial_log_users_in_from_a_fresh_clone_and_it_starts_fast_again(tmp_path: Path) -> None:
     copy, output = copy_of_the_tree(tmp_path), tmp_path / "output"
     port, simulator_port = free_port(), free_port()
     options = ["--port", str(port), "--simulator-port", str(simulator_port)]
@@ -62,6 +71,13 @@ def test_scripts_run_logs_a_user_in_from_a_fresh_clone_and_starts_fast_again(tmp
     login = json.loads(pasted.stdout)
     assert (login["code"], login["data"]["isNewUser"]) == (200, True)
     assert re.fullmatch(r"[0-9a-f]{32}", login["data"]["user"]["id"])
+
+    registered, phone, refreshed, refused = replies_of_the_tutorial("docs/tutorial.md", port, simulator_port)
+    assert (registered["code"], registered["data"]["isNewUser"]) == (200, True)
+    assert phone["data"] == {"phone": "138****8002"}
+    assert refreshed["data"]["sessionId"] == registered["data"]["sessionId"]
+    assert (refused["code"], refused["message"]) == (4010, "Please log in first")
+
     first.send_signal(signal.SIGINT)
     assert first.wait(5) == 0
 
