@@ -45,6 +45,7 @@ class Codes:
         self._owner = owner
         self._keep_s = FOREIGN_LIFE_S if owner else 2 * life_s
         self._codes: dict[str, Code] = {}
+        self.others: tuple[Codes, ...] = ()  # of other kinds: what they issued is no code of this one
 
     def __contains__(self, code: str) -> bool:
         return code in self._codes
@@ -66,7 +67,7 @@ class Codes:
         return found
 
     def _adopt(self, code: str, appid: str) -> Code | None:
-        if self._owner is None or not SHAPE.fullmatch(code):
+        if self._owner is None or not SHAPE.fullmatch(code) or any(code in other for other in self.others):
             return None
         self._codes[code] = Code(appid, self._owner, self._clock())
         return self._codes[code]

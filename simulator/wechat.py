@@ -43,6 +43,7 @@ class Wechat:
         self.users = Users(self.apps, avatar_base)
         self.login_codes = Codes(clock, 32, used_errcode=40163, owner=owner)
         self.phone_codes = Codes(clock, 64, used_errcode=40029, owner=owner)
+        self.login_codes.others, self.phone_codes.others = (self.phone_codes,), (self.login_codes,)
         self.keys = SessionKeys(clock)
         self.tokens = Tokens(clock)
         self.tickets = Tickets(clock)

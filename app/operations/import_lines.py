@@ -182,4 +182,6 @@ def _reason(fault: Any) -> str:
     where = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
         return "has a field of another name than those of the format"
+    if fault["type"] == "string_pattern_mismatch":
+        return f"{where}: must be of the form {fault['ctx']['pattern'].strip('^$')}"
     return f"{where or 'line'}: {fault['msg'].removeprefix('Value error, ')}"

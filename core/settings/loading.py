@@ -15,6 +15,7 @@ from core.settings.faults import find_faults
 from core.settings.secret_files import PREFIX, SettingsInvalid
 from core.settings.table import TOML, Settings
 
+DEVELOPMENT_DATA = Path("var")
 OF_SCRIPTS = {"KAIMEN_PYTHON", "KAIMEN_TEST_WORKERS"}  # for scripts/, not for us
 
 
@@ -31,6 +32,8 @@ def load_settings(**overrides: Any) -> Settings:
     if settings.env == "development":
         settings = settings.model_copy(update=development_defaults(settings))
     faults = find_faults(settings)
+    if faults and (DEVELOPMENT_DATA / "master.key").exists() and not settings.apps:
+        faults.append(f"{PREFIX}ENV: set it to development to work on the data of scripts/run, in {DEVELOPMENT_DATA}/")
     if faults:
         raise SettingsInvalid(faults)
     return settings

@@ -37,6 +37,14 @@ def test_serve_without_settings_ends_with_78_and_a_line_each(tmp_path: Path) -> 
     assert "Traceback" not in done.stderr
 
 
+def test_a_command_beside_the_data_of_scripts_run_says_how_to_work_on_it(tmp_path: Path) -> None:
+    (tmp_path / "var").mkdir()
+    (tmp_path / "var/master.key").touch()
+    done = kaimen(tmp_path, "users", "list")
+    assert done.returncode == 78
+    assert "KAIMEN_ENV: set it to development" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -130,5 +130,6 @@ async def test_any_code_is_alices_once(clock: HandClock) -> None:
     assert (await wx.exchange("code-of-the-devtools"))["errcode"] == 40029
     assert (await wx.exchange("not%20a%20code"))["errcode"] == 40029
     assert "openid" in await wx.exchange("another", APP)
+    assert (await wx.exchange(sim.wechat.phone_code(APP["appid"], "bob")))["errcode"] == 40029
     wx.http.close()
     await sim.stop()
