@@ -60,7 +60,9 @@ async def _examine(settings: "Settings", skip: tuple[str, ...], ca_file: str | N
             findings += await stores.examine_addresses(ground.database, settings) if is_usable else []
             findings += await stores.examine_avatars(settings, clock)
         if "apps" not in skip:
-            findings += await apps.examine_tokens(settings, open_wechat(ground).access_tokens, clock)
+            wechat = open_wechat(ground)
+            findings += await apps.examine_tokens(settings, wechat.access_tokens, clock)
+            findings += await apps.examine_pages(settings, wechat.client, wechat.access_tokens, clock)
             findings += await apps.examine_unionids(settings, ground.database) if is_usable else []
     if "public" not in skip:
         findings += await outside.examine_outside(settings, clock, ca_file)

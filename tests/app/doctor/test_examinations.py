@@ -11,7 +11,7 @@ from app.doctor import apps, host, outside, stores
 from app.doctor.findings import FAIL, OK, WARN, Finding, worst
 from app.wechat.access_token import AccessTokens
 from app.wechat.client import WeChatClient
-from backend import APPID, Backend, MovableClock, StartBackend, Store, make_settings
+from backend import APPID, OFFICIAL, Backend, MovableClock, StartBackend, Store, make_settings
 from certificates import Authority
 from cli.compose import make_sealer
 from core.clock import Clock
@@ -168,6 +168,39 @@ async def test_what_wechat_refuses_is_told_with_its_cure(
     assert words in findings[0].fix
 
 
+@pytest.fixture
+async def wechat(simulator: Simulator) -> AsyncIterator[WeChatClient]:
+    opened = WeChatClient(Clock(), api_url=simulator.url)
+    yield opened
+    opened.close()
+
+
+def with_pages(settings: Settings, **changes: str) -> Settings:
+    changed = [app.model_copy(update={"env_version": "release", **changes}) for app in settings.apps]
+    return settings.model_copy(update={"apps": changed})
+
+
+async def test_a_page_that_is_published_is_ok(tokens: AccessTokens, wechat: WeChatClient, settings: Settings) -> None:
+    findings = await apps.examine_pages(with_pages(settings), wechat, tokens, Clock())
+    assert {one.level for one in findings} == {OK}
+
+
+async def test_a_page_of_the_developers_version_is_warned_about(
+    tokens: AccessTokens, wechat: WeChatClient, settings: Settings
+) -> None:
+    findings = await apps.examine_pages(with_pages(settings, env_version="trial"), wechat, tokens, Clock())
+    assert {one.level for one in findings} == {WARN}
+
+
+async def test_a_page_that_the_released_version_lacks_is_found(
+    tokens: AccessTokens, wechat: WeChatClient, settings: Settings
+) -> None:
+    elsewhere = with_pages(settings, page="pages/nowhere/nowhere")
+    findings = await apps.examine_pages(elsewhere, wechat, tokens, Clock())
+    assert {one.level for one in findings} == {FAIL}
+    assert "41030" in findings[0].fix
+
+
 async def test_an_app_without_unionids_is_warned_about(
     start_backend: StartBackend, embedded_store: Store, simulator: Simulator
 ) -> None:
@@ -200,6 +233,7 @@ class Site:
     def __init__(self, folder: Path, backend: Backend) -> None:
         self._authority = Authority(folder)
         self._backend = backend
+        self.backend_url = backend.url
 
     async def examine(self, *, days: int = 60, upgrade: str = LETS_SOCKETS_THROUGH, more: str = "") -> list[Finding]:
         certificate, key = self._authority.issue("localhost", days=days)
@@ -226,6 +260,24 @@ async def test_a_public_url_in_order_is_ok_but_for_the_origin(site: Site) -> Non
 @pytest.mark.parametrize(("days", "level"), [(14, WARN), (3, FAIL)])
 async def test_a_certificate_that_ends_soon_is_found(site: Site, days: int, level: str) -> None:
     assert only(await site.examine(days=days), "certificate", level).found == f"ends in {days} days"
+
+
+async def test_the_callback_url_is_asked_as_wechat_does(site: Site) -> None:
+    findings = await site.examine()
+    assert "would succeed" in only(findings, f"app {OFFICIAL}", OK).found
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "location /callback/ { return 404; }",
+        "location /callback/ { proxy_pass {backend}/elsewhere/; }",
+        'location /callback/ { return 200 "hello"; }',
+    ],
+)
+async def test_a_proxy_that_spoils_the_callback_url_is_found(site: Site, more: str) -> None:
+    findings = await site.examine(more=more.replace("{backend}", site.backend_url))
+    assert "would fail" in only(findings, f"app {OFFICIAL}", FAIL).found
 
 
 async def test_a_certificate_that_has_ended_is_found(site: Site) -> None:
