@@ -11,7 +11,7 @@ from typing import Any
 
 import uuid_utils
 
-from models import audit, outbox, sessions
+from models import audit, outbox, sessions, users
 from models.db import Tx, text
 from models.users import User
 
@@ -32,6 +32,7 @@ COLUMNS = (
     "roles",
     "disabled_at",
     "last_login_at",
+    "devices",
 )
 SELECT = f"SELECT id, {', '.join(COLUMNS)} FROM users WHERE id IN (%s, %s)"
 MOVES = {"identities": "appid, openid", "unionids": "unionid", "sessions": "id", "consents": "id", "devices": "id"}
@@ -130,7 +131,8 @@ def _rest(keeps: Record, gives: Record) -> Record:
     disabled_at = keeps["disabled_at"] if keeps["disabled_at"] is not None else gives["disabled_at"]
     last_login_at = max(keeps["last_login_at"] or 0, gives["last_login_at"] or 0) or None
     roles = both_roles(keeps["roles"], gives["roles"])
-    return {"disabled_at": disabled_at, "last_login_at": last_login_at, "roles": roles}
+    devices = users.known_devices(f"{gives['devices']} {keeps['devices']}")
+    return {"disabled_at": disabled_at, "last_login_at": last_login_at, "roles": roles, "devices": devices}
 
 
 def both_roles(one: str, other: str) -> str:

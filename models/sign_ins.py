@@ -25,7 +25,6 @@ from models.merges import Occasion, Reseal
 from models.sessions import Session
 from models.users import User
 
-KNOWN_DEVICES = 16
 LINGER_S = 0.004  # a login waits for WeChat longer than this; it halves what a commit costs each
 
 
@@ -275,10 +274,9 @@ class _Writing:
 
     def _is_new_device(self, item: SignIn, user: User, is_new: bool) -> bool:
         """Whether a known user was never seen on this device; from now on it is known."""
-        known = user.devices.split()
-        if not item.device_mark or item.device_mark in known:
+        if not item.device_mark or item.device_mark in user.devices.split():
             return False
-        user.devices = " ".join([*known, item.device_mark][-KNOWN_DEVICES:])
+        user.devices = users.known_devices(f"{user.devices} {item.device_mark}")
         if user.id not in self._new:
             self._moved[user.id] = user
         return not is_new

@@ -18,6 +18,7 @@ INSERT = (
     "INSERT INTO users (id, username, username_key, password_hash, password_changed_at, seq, created_at, updated_at, "
     "last_login_at, devices) VALUES "
 )
+KNOWN_DEVICES = 16
 COLUMNS_OF = {
     "nickname": ("nickname",),
     "avatar_url": ("avatar_url",),
@@ -163,6 +164,11 @@ async def touch_users(tx: Tx, ids: Sequence[str], events: int, at: int) -> None:
     """Counts a login of each at ``at`` (ms), and raises ``seq`` by the events written for it."""
     sql = f"UPDATE users SET last_login_at = %s, seq = seq + %s WHERE id IN ({marks(len(ids))})"
     await tx.execute(sql, [at, events, *ids])
+
+
+def known_devices(marks: str) -> str:
+    """The last of them, separated by blanks, each once."""
+    return " ".join([*dict.fromkeys(marks.split())][-KNOWN_DEVICES:])
 
 
 async def keep_devices(tx: Tx, users: Sequence[User]) -> None:

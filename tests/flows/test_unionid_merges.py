@@ -1,6 +1,7 @@
 """Identities of one person become one user, whenever the unionid appears."""
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -43,6 +44,22 @@ async def test_the_older_user_stays_when_the_unionid_comes_through_the_younger_f
     know_unionid(backend, "dora", known=True)
     await backend.login("dora", appid=OTHER_APPID)
     assert (await backend.login("dora"))["user"]["id"] == older["user"]["id"]
+
+
+async def test_the_devices_of_both_stay_known(backend: Backend, store: Store) -> None:
+    know_unionid(backend, "dora", known=False)
+    phones = {
+        APPID: "iPhone; CPU iPhone OS 17_5 MicroMessenger/8.0.49",
+        OTHER_APPID: "Android 14; MicroMessenger/8.0.49",
+    }
+    for _ in range(2):
+        for appid, user_agent in phones.items():
+            body = {"action": "login", "code": backend.wx_login("dora", appid), "appid": appid}
+            assert (await backend.call("POST", "/api/auth", body, User_Agent=user_agent)).status == 200
+        know_unionid(backend, "dora", known=True)
+    rows = await fetch(store, "SELECT data FROM outbox WHERE type = 'session.created' ORDER BY occurred_at, id")
+    created = [json.loads(row[0]) for row in rows]
+    assert [(one["isNewUser"], one["newDevice"]) for one in created] == [(True, False)] * 2 + [(False, False)] * 2
 
 
 async def test_a_moved_session_is_4011_until_its_refresh_names_the_new_user(backend: Backend) -> None:
