@@ -49,8 +49,8 @@ async def test_the_older_user_stays_when_the_unionid_comes_through_the_younger_f
 async def test_the_devices_of_both_stay_known(backend: Backend, store: Store) -> None:
     know_unionid(backend, "dora", known=False)
     phones = {
-        APPID: "iPhone; CPU iPhone OS 17_5 MicroMessenger/8.0.49",
-        OTHER_APPID: "Android 14; MicroMessenger/8.0.49",
+        APPID: "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) MicroMessenger/8.0.49",
+        OTHER_APPID: "Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/142.0.0.0 Safari/537.36",
     }
     for _ in range(2):
         for appid, user_agent in phones.items():
