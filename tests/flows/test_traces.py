@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
+from test_central_access_token import bind_phone, lent_by
 from test_request_logs import Log
 from test_secrets import identities, live_through_everything, never_anywhere
 
@@ -16,6 +17,7 @@ from core.observe.logs import set_up_logs
 from core.observe.traces import ATTRIBUTES
 from otlp_receiver import Collector, Span
 from servers import free_port
+from service_client import add_service
 from webhooks import NETWORKS, add_webhook, received, until
 
 TRACE, CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -174,13 +176,40 @@ async def test_an_event_is_published_in_a_trace_and_told_to_a_webhook_with_its_t
     assert any(one.name == "UPDATE" for one in below(collector, published))
 
 
+async def test_the_deployment_that_lends_its_access_token_goes_on_with_the_trace(
+    start_traced: StartTraced, collector: Collector, server_store: Store, embedded_store: Store
+) -> None:
+    lender = await add_service(await start_traced(server_store), "staging", ("access-token",))
+    backend = await start_traced(embedded_store, apps=lent_by(lender.backend.url, lender))
+    assert await bind_phone(backend) == 200
+    route = "/api/wechat/{appid}/access-token"
+    (lent,) = await requests(collector, 1, route)
+    (request,) = await requests(collector, 1, "/api/user/phone")
+    (borrowed,) = [one for one in below(collector, request) if one.name == "borrow access_token"]
+    assert (lent.trace_id, lent.parent) == (borrowed.trace_id, borrowed.id)
+
+
 async def test_wechat_is_told_nothing_of_traces(
     start_traced: StartTraced, collector: Collector, embedded_store: Store
 ) -> None:
-    backend = await start_traced(embedded_store)
-    await backend.login()
-    (call,) = backend.simulator.calls.last("jscode2session")
-    assert "traceparent" not in str(call).lower()
+    heads: list[str] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append((await reader.readuntil(b"\r\n\r\n")).decode())
+        body = b'{"openid": "oNobody00000000000000000001", "session_key": "MDEyMzQ1Njc4OWFiY2RlZg=="}'
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as wechat:
+        port = wechat.sockets[0].getsockname()[1]
+        backend = await start_traced(embedded_store, wechat_api_url=f"http://127.0.0.1:{port}")
+        assert (await backend.auth("login", code=backend.wx_login())).status == 200
+    (request,) = await requests(collector, 1)
+    assert any("kaimen.wechat.api" in one.attributes for one in below(collector, request))
+    assert "/sns/jscode2session?" in heads[0]
+    assert "traceparent" not in heads[0].lower()
+    assert request.trace_id not in heads[0]
 
 
 async def test_no_secret_is_in_any_span_and_no_attribute_but_those_of_the_table(
