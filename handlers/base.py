@@ -48,7 +48,8 @@ class Envelope(RequestHandler):
     failure: AppError | None = None
     span: traces.Span = traces.NO_SPAN
     challenge: str = "Bearer"  # of WWW-Authenticate
-    is_routine = False  # asked all the time: a line of the log for failures only
+    is_routine = False  # asked all the time: a line of the log for failures only, and no trace
+    is_traced = True
 
     @property
     def kaimen(self) -> Kaimen:
@@ -174,15 +175,15 @@ class Envelope(RequestHandler):
         given = self.request.headers.get("X-Request-Id", "")
         request_id = given if REQUEST_ID.fullmatch(given) else self.kaimen.clock.new_id()
         caller = traces.parse_traceparent(self.request.headers.get("traceparent", ""))
-        if traces.is_on() and self._is_traced():
+        if traces.is_on() and self._begins_trace():
             self.span = self._begin_span(request_id, caller)
         trace_id = self.span.trace_id or (caller.trace_id if caller else "")
         begin_request(request_id, trace_id, debug=self._is_debugged())
         return request_id
 
-    def _is_traced(self) -> bool:
+    def _begins_trace(self) -> bool:
         """Not what machines ask for every few seconds, here and on the admin port, which has no routes of the API."""
-        return not self.is_routine and "route_names" in self.application.settings
+        return self.is_traced and not self.is_routine and "route_names" in self.application.settings
 
     def _begin_span(self, request_id: str, caller: traces.Parent | None) -> traces.Span:
         """A part of the caller's trace if a trusted proxy says so; anybody else would decide what is recorded."""

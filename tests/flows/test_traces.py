@@ -10,6 +10,8 @@ import pytest
 from test_central_access_token import bind_phone, lent_by
 from test_request_logs import Log
 from test_secrets import identities, live_through_everything, never_anywhere
+from test_session_socket import sign_in
+from test_session_socket import socket as socket_of
 
 from backend import Backend, StartBackend, Store
 from core.observe import metrics
@@ -187,6 +189,23 @@ async def test_the_deployment_that_lends_its_access_token_goes_on_with_the_trace
     (request,) = await requests(collector, 1, "/api/user/phone")
     (borrowed,) = [one for one in below(collector, request) if one.name == "borrow access_token"]
     assert (lent.trace_id, lent.parent) == (borrowed.trace_id, borrowed.id)
+
+
+async def test_a_socket_is_traced_until_it_stands_and_what_is_no_route_is_other(
+    start_traced: StartTraced, collector: Collector, embedded_store: Store
+) -> None:
+    backend = await start_traced(embedded_store)
+    login = await backend.login()
+    async with socket_of(backend) as connection:
+        assert await sign_in(connection, login["accessToken"]) == {"type": "READY"}
+        await until(lambda: collector.named("GET /api/session/ws"))
+    await backend.get(f"/nowhere/{login['accessToken']}")
+    await backend.get("/healthz")
+    await until(lambda: collector.named("GET other"))
+    (shaken,), (lost,) = collector.named("GET /api/session/ws"), collector.named("GET other")
+    assert shaken.attributes["http.response.status_code"] == 101
+    assert (lost.attributes["kaimen.code"], lost.attributes["url.path"]) == (4040, "/nowhere/…")
+    assert not collector.named("GET /healthz")
 
 
 async def test_wechat_is_told_nothing_of_traces(
