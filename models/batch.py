@@ -14,6 +14,7 @@ from core.observe import metrics, traces
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Waiting = tuple[Item, asyncio.Future[Result], traces.Span | None]  # the span it is part of
 AWAY = {Code.DATABASE_UNAVAILABLE, Code.CACHE_UNAVAILABLE}
 Run = Callable[[list[Item]], Awaitable[Sequence[Result | Exception]]]
 
@@ -24,12 +25,6 @@ class Described(NamedTuple):
     name: str
     kind: traces.Kind
     attributes: traces.Attributes
-
-
-class _Waiting(NamedTuple, Generic[Item, Result]):
-    item: Item
-    future: "asyncio.Future[Result]"
-    span: traces.Span | None  # what it is part of
 
 
 class Batcher(Generic[Item, Result]):
@@ -57,14 +52,14 @@ class Batcher(Generic[Item, Result]):
         self._lanes = lanes
         self._linger_s = linger_s
         self._describe = describe or self._as_internal
-        self._waiting: deque[_Waiting[Item, Result]] = deque()
+        self._waiting: deque[Waiting[Item, Result]] = deque()
         self._busy = 0  # lanes under way
         self._tasks: set[asyncio.Task[None]] = set()
 
     def submit(self, item: Item) -> "asyncio.Future[Result]":
         """A future of the item's own result; starts a batch if a lane is free."""
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(item, future, traces.current()))
+        self._waiting.append((item, future, traces.current()))
         if self._busy < self._lanes:
             self._start()
         return future
@@ -97,28 +92,28 @@ class Batcher(Generic[Item, Result]):
         finally:
             self._busy -= 1  # in the same turn as the look at an empty queue: an item that comes now starts a lane
 
-    async def _work_off(self, batch: list[_Waiting[Item, Result]]) -> None:
+    async def _work_off(self, batch: list[Waiting[Item, Result]]) -> None:
         results: Sequence[Result | Exception]
         metrics.BATCH.observe(len(batch), self._name)
         try:
-            results = await self._run_traced(batch) if traces.is_on() else await self._run([one.item for one in batch])
+            results = await self._run_traced(batch) if traces.is_on() else await self._run([one[0] for one in batch])
         except Exception as error:
             batch += self._give_up_waiting(error)
             results = [error] * len(batch)
-        for one, result in zip(batch, results, strict=True):
-            _settle(one.future, result)
+        for (_, future, _), result in zip(batch, results, strict=True):
+            _settle(future, result)
 
-    async def _run_traced(self, batch: list[_Waiting[Item, Result]]) -> Sequence[Result | Exception]:
-        items = [one.item for one in batch]
+    async def _run_traced(self, batch: list[Waiting[Item, Result]]) -> Sequence[Result | Exception]:
+        items = [one[0] for one in batch]
         name, kind, about = self._describe(items)
         about = {**about, "kaimen.batch.items": len(items)}
-        with traces.together(name, kind, about, [one.span for one in batch]):
+        with traces.together(name, kind, about, [span for _, _, span in batch]):
             return await self._run(items)
 
     def _as_internal(self, _items: Sequence[Item]) -> Described:
         return Described(f"batch {self._name}", "internal", {})
 
-    def _give_up_waiting(self, error: Exception) -> list[_Waiting[Item, Result]]:
+    def _give_up_waiting(self, error: Exception) -> list[Waiting[Item, Result]]:
         """When the store is away, who waits has waited long enough: nobody's wait is the sum of others' timeouts."""
         if not (isinstance(error, AppError) and error.code in AWAY):
             return []
