@@ -121,11 +121,21 @@ class Sessions:
 async def open_kaimen(settings: Settings, clock: Clock) -> AsyncIterator[Kaimen]:
     """The services of one process."""
     async with AsyncExitStack() as stack:
+        await open_traces(settings, clock, stack)
         ground = open_ground(settings, clock, stack)
         wechat = open_wechat(ground)
         keys = await open_keys(ground)
         sessions = await open_sessions(ground, keys)
         yield await open_services(ground, wechat, keys, sessions)
+
+
+async def open_traces(settings: Settings, clock: Clock, stack: AsyncExitStack) -> None:
+    """Where the settings name a collector; OpenTelemetry is not even imported otherwise."""
+    url = settings.otlp_url.get_secret_value()
+    if url:
+        from core.observe.otlp import tracing
+
+        await stack.enter_async_context(tracing(url, settings.env, clock))
 
 
 def open_ground(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Ground:

@@ -18,7 +18,7 @@ from app.auth.revocation import REPLACED
 from app.auth.tokens import Claims
 from app.kaimen import Kaimen
 from core.errors import CRITICAL, AppError, Code
-from core.observe import metrics
+from core.observe import metrics, traces
 from core.observe.logs import begin_request, frames_of, get_logger
 from handlers.browser import PREFLIGHT_HEADERS, SAFE, Browsers
 from handlers.client import client_of, is_from_proxy
@@ -30,7 +30,6 @@ CONTENT_LENGTH = re.compile(r"[0-9]{1,18}", re.ASCII)
 HEADERS_MAX = 64
 HEADER_BYTES_MAX = 16 * 1024
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
-TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)  # W3C Trace Context §3.2
 PATH_SHOWN = 200
 OPAQUE = re.compile(r"[^/]{41,}")  # longer than any segment of ours: an id has 32
 JSON = "application/json; charset=utf-8"
@@ -47,8 +46,10 @@ class Envelope(RequestHandler):
     claims: Claims | None = None
     subject: tuple[str, str] | None = None  # ids of user and session, where a request signs in
     failure: AppError | None = None
+    span: traces.Span = traces.NO_SPAN
     challenge: str = "Bearer"  # of WWW-Authenticate
-    is_routine = False  # asked all the time: a line of the log for failures only
+    is_routine = False  # asked all the time: a line of the log for failures only, and no trace
+    is_traced = True
 
     @property
     def kaimen(self) -> Kaimen:
@@ -173,9 +174,33 @@ class Envelope(RequestHandler):
         """The id of the request: the client's, if it is well-formed. Lines of the log bear it from here on."""
         given = self.request.headers.get("X-Request-Id", "")
         request_id = given if REQUEST_ID.fullmatch(given) else self.kaimen.clock.new_id()
-        trace = TRACEPARENT.fullmatch(self.request.headers.get("traceparent", ""))
-        begin_request(request_id, trace[1] if trace else "", debug=self._is_debugged())
+        caller = traces.parse_traceparent(self.request.headers.get("traceparent", ""))
+        if traces.is_on() and self._begins_trace():
+            self.span = self._begin_span(request_id, caller)
+        trace_id = self.span.trace_id or (caller.trace_id if caller else "")
+        begin_request(request_id, trace_id, debug=self._is_debugged())
         return request_id
+
+    def _begins_trace(self) -> bool:
+        """Not what machines ask for every few seconds, here and on the admin port, which has no routes of the API."""
+        return self.is_traced and not self.is_routine and "route_names" in self.application.settings
+
+    def _begin_span(self, request_id: str, caller: traces.Parent | None) -> traces.Span:
+        """A part of the caller's trace if a trusted proxy says so; anybody else would decide what is recorded."""
+        request, settings = self.request, self.kaimen.settings
+        believed = caller is not None and is_from_proxy(request, settings.trusted_proxies)
+        about = {
+            "http.request.method": _method_of(request.method),
+            "http.route": _route_of(self),
+            "url.scheme": "https" if settings.is_https else "http",
+            "url.path": shown_path(request.path),
+            "kaimen.request_id": request_id,
+        }
+        name = f"{about['http.request.method']} {about['http.route']}"
+        parent, link = (caller, None) if believed else (None, caller)
+        span = traces.trace(name, "server", about, parent, link)
+        span.enter()
+        return span
 
     def _is_debugged(self) -> bool:
         """By chance, or because a trusted proxy asks for it."""
@@ -314,15 +339,33 @@ class NotFoundHandler(ApiHandler):
 def count_request(handler: RequestHandler) -> None:
     """By the route as the table of routes has it: the path itself is the client's."""
     failure: AppError | None = getattr(handler, "failure", None)
-    route = handler.application.settings["route_names"].get(type(handler), metrics.OTHER)
-    method = handler.request.method if handler.request.method in METHODS else metrics.OTHER
-    metrics.REQUESTS.inc(route, method or "", str(failure.code.value.number if failure else handler.get_status()))
-    metrics.REQUEST_S.observe(handler.request.request_time(), route)
+    span: traces.Span = getattr(handler, "span", traces.NO_SPAN)
+    route, method = _route_of(handler), _method_of(handler.request.method)
+    metrics.REQUESTS.inc(route, method, str(failure.code.value.number if failure else handler.get_status()))
+    metrics.REQUEST_S.observe(handler.request.request_time(), route, trace_id=span.trace_id if span.is_recorded else "")
+
+
+def end_span(handler: RequestHandler) -> None:
+    """How the request ended, in its span. Refusals are no failures of ours."""
+    span: traces.Span = getattr(handler, "span", traces.NO_SPAN)
+    if not span.is_recorded:
+        return
+    failure: AppError | None = getattr(handler, "failure", None)
+    subject = _subject_of(handler)
+    if subject:
+        span.set({"user.id": subject[0], "session.id": subject[1]})
+    if failure:
+        span.set({"kaimen.code": failure.code.value.number, "error.type": failure.code.error})
+        if handler.get_status() >= 500:
+            span.fail(failure.code.error)
+    span.set({"http.response.status_code": handler.get_status()})
+    span.end()
 
 
 def log_request(handler: RequestHandler) -> None:
     """One line for each request: the path without its query, the outcome, never a body."""
     count_request(handler)
+    end_span(handler)
     failure: AppError | None = getattr(handler, "failure", None)
     if failure is None and not _is_sampled(handler):
         return
@@ -342,6 +385,15 @@ def log_request(handler: RequestHandler) -> None:
         values |= {"code": failure.code.value.number, "cause": failure.cause}
         log = get_logger()
         (log.error if failure.code.value.severity == CRITICAL else log.info)("request", **values)
+
+
+def _route_of(handler: RequestHandler) -> str:
+    route: str = handler.application.settings["route_names"].get(type(handler), metrics.OTHER)
+    return route
+
+
+def _method_of(given: str | None) -> str:
+    return given if given and given in METHODS else metrics.OTHER
 
 
 def _subject_of(handler: RequestHandler) -> tuple[str, str] | None:

@@ -8,6 +8,8 @@ from handlers.base import ApiHandler
 class HealthHandler(ApiHandler):
     """``GET /healthz``."""
 
+    is_traced = False
+
     def get(self) -> None:
         """The process lives."""
         self.set_header("Content-Type", "text/plain")
@@ -18,6 +20,8 @@ class HealthHandler(ApiHandler):
 
 class ReadyHandler(ApiHandler):
     """``GET /readyz``."""
+
+    is_traced = False
 
     async def get(self) -> None:
         """200 ``ok`` or ``degraded``, else 503; names what is not usable."""

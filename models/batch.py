@@ -7,15 +7,24 @@ under way the next batch gathers, so batches grow with the load and a lone calle
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from core.errors import AppError, Code
-from core.observe import metrics
+from core.observe import metrics, traces
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Waiting = tuple[Item, asyncio.Future[Result], traces.Span | None]  # the span it is part of
 AWAY = {Code.DATABASE_UNAVAILABLE, Code.CACHE_UNAVAILABLE}
 Run = Callable[[list[Item]], Awaitable[Sequence[Result | Exception]]]
+
+
+class Described(NamedTuple):
+    """What a span says of a batch."""
+
+    name: str
+    kind: traces.Kind
+    attributes: traces.Attributes
 
 
 class Batcher(Generic[Item, Result]):
@@ -23,7 +32,8 @@ class Batcher(Generic[Item, Result]):
     with 5001 or 5002 also those that wait behind them.
 
     ``lanes`` batches may be under way at once, each of at most ``max_items``. After a batch of more than one item
-    a lane rests for ``linger_s``, so that under load the next one is worth its fixed cost. ``name`` is for metrics.
+    a lane rests for ``linger_s``, so that under load the next one is worth its fixed cost. ``name`` is for metrics and
+    for spans, unless ``describe`` says more of these.
     """
 
     def __init__(
@@ -34,20 +44,22 @@ class Batcher(Generic[Item, Result]):
         max_items: int = 64,
         lanes: int = 1,
         linger_s: float = 0.0,
+        describe: Callable[[Sequence[Item]], Described] | None = None,
     ) -> None:
         self._name = name
         self._run = run
         self._max_items = max_items
         self._lanes = lanes
         self._linger_s = linger_s
-        self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
+        self._describe = describe or self._as_internal
+        self._waiting: deque[Waiting[Item, Result]] = deque()
         self._busy = 0  # lanes under way
         self._tasks: set[asyncio.Task[None]] = set()
 
     def submit(self, item: Item) -> "asyncio.Future[Result]":
         """A future of the item's own result; starts a batch if a lane is free."""
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, future))
+        self._waiting.append((item, future, traces.current()))
         if self._busy < self._lanes:
             self._start()
         return future
@@ -80,18 +92,28 @@ class Batcher(Generic[Item, Result]):
         finally:
             self._busy -= 1  # in the same turn as the look at an empty queue: an item that comes now starts a lane
 
-    async def _work_off(self, batch: list[tuple[Item, "asyncio.Future[Result]"]]) -> None:
+    async def _work_off(self, batch: list[Waiting[Item, Result]]) -> None:
         results: Sequence[Result | Exception]
         metrics.BATCH.observe(len(batch), self._name)
         try:
-            results = await self._run([item for item, _ in batch])
+            results = await self._run_traced(batch) if traces.is_on() else await self._run([one[0] for one in batch])
         except Exception as error:
             batch += self._give_up_waiting(error)
             results = [error] * len(batch)
-        for (_, future), result in zip(batch, results, strict=True):
+        for (_, future, _), result in zip(batch, results, strict=True):
             _settle(future, result)
 
-    def _give_up_waiting(self, error: Exception) -> list[tuple[Item, "asyncio.Future[Result]"]]:
+    async def _run_traced(self, batch: list[Waiting[Item, Result]]) -> Sequence[Result | Exception]:
+        items = [one[0] for one in batch]
+        name, kind, about = self._describe(items)
+        about = {**about, "kaimen.batch.items": len(items)}
+        with traces.together(name, kind, about, [span for _, _, span in batch]):
+            return await self._run(items)
+
+    def _as_internal(self, _items: Sequence[Item]) -> Described:
+        return Described(f"batch {self._name}", "internal", {})
+
+    def _give_up_waiting(self, error: Exception) -> list[Waiting[Item, Result]]:
         """When the store is away, who waits has waited long enough: nobody's wait is the sum of others' timeouts."""
         if not (isinstance(error, AppError) and error.code in AWAY):
             return []

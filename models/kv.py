@@ -10,21 +10,21 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import redis.exceptions
-
 from core.clock import Clock
 from core.errors import AppError, Code
 from core.observe import metrics
-from models.batch import Batcher
+from models.batch import Batcher, Described
 from models.redis_clients import asked_timeout_s, open_client
+from models.redis_library import errors
 
-ERROR_REPLIES = (redis.exceptions.RedisError, redis.exceptions.RedisClusterException)
+ERROR_REPLIES = (errors.RedisError, errors.RedisClusterException)
 FAILURES = (*ERROR_REPLIES, OSError, TimeoutError)
 LUA = Path(__file__).parent / "lua"
 COMMAND_TIMEOUT_S = 0.2
 CLUSTER_TIMEOUT_S = 1.0  # redis-py waits 0.25 s before it asks a cluster again whose slots move
 SHUT_S = 0.5
 SWEEP_S = 10.0
+SUMMARY_MAX = 16  # names of commands that a span has
 LISTEN_S = 10.0  # of silence, after which a subscription asks whether the other side still lives
 
 
@@ -40,7 +40,9 @@ class Kv:
         self._clock = clock
         self._shut_until = 0.0
         self._scripts: dict[str, str] = {}
-        self._batcher: Batcher[tuple[Any, ...], Any] = Batcher(self._send, name="redis", max_items=256)
+        self._batcher: Batcher[tuple[Any, ...], Any] = Batcher(
+            self._send, name="redis", max_items=256, describe=_pipeline
+        )
 
     async def run(self, *command: Any) -> Any:
         """One command, as in ``run("SET", key, value, "NX", "EX", 30)``; the reply decoded as text."""
@@ -118,6 +120,15 @@ class MemoryKv(Kv):
             self._sweep_at = self._clock.monotonic() + SWEEP_S
             await self._client.dbsize()
         return await super()._send(commands)
+
+
+def _pipeline(commands: Sequence[tuple[Any, ...]]) -> Described:
+    """Names of commands only: keys hold ids, and values anything."""
+    names = [str(command[0]) for command in commands]
+    name = names[0] if len(names) == 1 else "PIPELINE"
+    summary = " ".join(names[:SUMMARY_MAX])
+    about = {"db.system.name": "redis", "db.operation.name": name, "db.query.summary": summary}
+    return Described(name, "client", about)
 
 
 async def _messages(pubsub: Any) -> AsyncIterator[tuple[str, str]]:

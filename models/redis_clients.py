@@ -8,13 +8,8 @@
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
-import redis.asyncio as aioredis
-from redis.asyncio.cluster import ClusterNode, RedisCluster
-from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel
-from redis.backoff import NoBackoff
-
 from core.settings import SettingsInvalid
+from models.redis_library import ClusterNode, NoBackoff, RedisCluster, Retry, Sentinel, aioredis
 
 CONNECT_TIMEOUT_S = 0.2
 MAX_CONNECTIONS = 16

@@ -20,7 +20,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -118,7 +118,7 @@ def own(option: str, *prefix: str) -> Own:
     return Own(*prefix, sys.executable, str(Path(__file__).resolve()), option, "{port}")
 
 
-def kaimen(database: MariaDB, redis: Redis, wechat_url: str, cores: Cores) -> Own:
+def kaimen(database: MariaDB, redis: Redis, wechat_url: str, otlp_url: str, cores: Cores) -> Own:
     """The server under test, with its tables made."""
     settings = {
         "ENV": "development",
@@ -130,6 +130,7 @@ def kaimen(database: MariaDB, redis: Redis, wechat_url: str, cores: Cores) -> Ow
         "APPS": json.dumps([APP, {**OFFICIAL, **PUSH_KEYS}]),
         "MASTER_KEYS": "k1:" + base64.b64encode(secrets.token_bytes(32)).decode(),
         "RATE_LIMITS": "off",
+        "OTLP_URL": otlp_url,
     }
     command = ["env", *(f"KAIMEN_{name}={value}" for name, value in settings.items())]
     run(
@@ -183,6 +184,9 @@ class Hello(RequestHandler):
         """A small JSON object."""
         self.write({"status": "ok"})
 
+    def post(self) -> None:
+        """Takes spans, and forgets them."""
+
 
 async def serve_stand_in(port: int) -> None:
     """Until killed."""
@@ -192,7 +196,7 @@ async def serve_stand_in(port: int) -> None:
 
 async def serve_hello(port: int) -> None:
     """Until killed."""
-    Application([("/", Hello)], log_function=lambda _: None).listen(port, "127.0.0.1")
+    Application([("/", Hello), ("/v1/traces", Hello)], log_function=lambda _: None).listen(port, "127.0.0.1")
     await asyncio.Event().wait()
 
 
@@ -455,8 +459,9 @@ class Memory:
 class Bench:
     """One run: the stores are up, servers come and go."""
 
-    def __init__(self, stack: ExitStack, seconds: int, cases: tuple[str, ...]) -> None:
+    def __init__(self, stack: ExitStack, seconds: int, cases: tuple[str, ...], traces: bool) -> None:
         self._seconds = seconds
+        self._traces = traces
         self._cases = cases
         self.cores = pin()
         self._database = stack.enter_context(MariaDB())
@@ -473,8 +478,11 @@ class Bench:
             with own("--hello", *self.cores.prefix) as server:
                 self._measure(BARE, server)
         if self._cases != (BARE,):
-            with own("--stand-in") as wechat, kaimen(self._database, self._redis, wechat.url, self.cores) as server:
-                self._measure_kaimen(server)
+            collector = own("--hello") if self._traces else None
+            with collector or nullcontext(), own("--stand-in") as wechat:
+                url = collector.url if collector else ""
+                with kaimen(self._database, self._redis, wechat.url, url, self.cores) as server:
+                    self._measure_kaimen(server)
 
     def _measure_kaimen(self, server: Own) -> None:
         start = memory_mib(server, "VmRSS")
@@ -696,7 +704,7 @@ def as_text(bench: Bench, seconds: int) -> str:
     return "\n\n".join(parts)
 
 
-def run_bench(seconds: int, cases: tuple[str, ...], show: Callable[[Bench, int], str]) -> None:
+def run_bench(seconds: int, cases: tuple[str, ...], traces: bool, show: Callable[[Bench, int], str]) -> None:
     """Measure and print; what is missing or fails ends it with one line and status 1."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: sys.exit(128 + number))
@@ -705,7 +713,7 @@ def run_bench(seconds: int, cases: tuple[str, ...], show: Callable[[Bench, int],
     try:
         find_binary("wrk", "wrk")
         with ExitStack() as stack:
-            bench = Bench(stack, seconds, cases)
+            bench = Bench(stack, seconds, cases, traces)
             bench.run()
     except ServerError as error:
         say(f"bench: {error}")
@@ -716,16 +724,19 @@ def run_bench(seconds: int, cases: tuple[str, ...], show: Callable[[Bench, int],
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--seconds", type=click.IntRange(1, 600), default=3, show_default=True, help="How long each case takes.")
 @click.option("--only", "cases", type=click.Choice(CASES), multiple=True, help="Only this case.")
+@click.option("--traces", is_flag=True, help="Traces of all requests are sent to a collector that forgets them.")
 @click.option("--json", "json_", is_flag=True, help="JSON instead of a table.")
 @click.option("--hello", type=int, hidden=True)
 @click.option("--stand-in", type=int, hidden=True)
-def main(seconds: int, cases: tuple[str, ...], json_: bool, hello: int | None, stand_in: int | None) -> None:
+def main(
+    seconds: int, cases: tuple[str, ...], traces: bool, json_: bool, hello: int | None, stand_in: int | None
+) -> None:
     """Measure what requests cost; see docs/performance.md."""
     if hello:
         uvloop.run(serve_hello(hello))
     if stand_in:
         uvloop.run(serve_stand_in(stand_in))
-    run_bench(seconds, cases or CASES, as_json if json_ else as_text)
+    run_bench(seconds, cases or CASES, traces, as_json if json_ else as_text)
 
 
 if __name__ == "__main__":

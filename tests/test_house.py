@@ -13,13 +13,14 @@ DOORS = {
     "pymysql": ["models/db/mysql.py"],
     "aiosqlite": ["models/db/sqlite.py"],
     "sqlite3": ["models/db/sqlite.py"],
-    "redis": ["models/kv.py", "models/redis_clients.py"],
+    "redis": ["models/redis_library.py"],
     "fakeredis": ["models/kv.py"],
     "pycurl": ["app/wechat/curl.py", "app/wechat/transport.py", "app/events/delivery.py"],
     "tornado.httpclient": ["app/avatars/bucket.py"],
     "tornado.curl_httpclient": ["app/avatars/bucket.py"],
     "tornado.web": ["handlers/"],
     "prometheus_client": ["core/observe/metrics.py"],
+    "opentelemetry": ["core/observe/otlp.py"],
 }
 
 

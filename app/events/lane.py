@@ -17,7 +17,7 @@ from app.users.views import rfc3339
 from core import failpoints
 from core.clock import Clock
 from core.errors import AppError
-from core.observe import metrics
+from core.observe import metrics, traces
 from core.observe.logs import get_logger
 from models import deliveries, publishing, webhooks
 from models.db import Database
@@ -167,7 +167,11 @@ class Lane:
         async def post(event: Told) -> Outcome:
             body = body_of(event)
             headers = signing.headers_of(secrets, event.id, self._clock.now_ms() // 1000, body)
-            outcome = await self._courier.post(webhook.url, headers, body)
+            with traces.trace(f"webhook {webhook.name}", "client", _about(webhook, event)) as span:
+                if span.traceparent:
+                    headers["traceparent"] = span.traceparent
+                outcome = await self._courier.post(webhook.url, headers, body)
+                _note_outcome(span, outcome)
             self._note(webhook, event, outcome)
             return outcome
 
@@ -192,6 +196,17 @@ def body_of(event: Told) -> bytes:
     subject = f'"{event.subject}"' if event.subject else "null"
     head = f'"id":"{event.id}","seq":{event.seq},"type":"{event.type}","occurredAt":"{rfc3339(event.occurred_at)}"'
     return f'{{{head},"subject":{subject},"data":{event.data}}}'.encode()
+
+
+def _about(webhook: Webhook, event: Told) -> traces.Attributes:
+    """Without the URL: its path or query may be what lets one in."""
+    return {"http.request.method": "POST", "kaimen.webhook": webhook.name, "kaimen.event_id": event.id}
+
+
+def _note_outcome(span: traces.Span, outcome: Outcome) -> None:
+    span.set({"kaimen.webhook.outcome": outcome.word})
+    if not outcome.ok:
+        span.fail(outcome.word)
 
 
 def secret_context(webhook_id: str) -> str:

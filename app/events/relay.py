@@ -14,7 +14,7 @@ from app.users.views import rfc3339
 from core import failpoints
 from core.clock import Clock
 from core.errors import AppError
-from core.observe import metrics
+from core.observe import metrics, traces
 from core.observe.logs import frames_of, get_logger
 from core.tasks import end_task
 from models import event_stream, leases, publishing
@@ -28,6 +28,7 @@ BATCH = 1000
 CHUNK = 100  # appended to the stream by one command: a millisecond of Redis, which does nothing else meanwhile
 POLL_S = 1.0  # for what no signal told of
 GATHER_S = 0.02  # after a signal, so that events under load share the fixed cost of a round
+TRACED: traces.Attributes = {"messaging.system": "redis", "messaging.destination.name": event_stream.STREAM}
 PAUSES_S = (0.2, 0.5, 1.0, 2.0)  # after failures: database or Redis away
 
 
@@ -177,7 +178,8 @@ class Relay:
         """Walks over the users with something new, from the first to the last."""
         from_user = ""
         while events := await publishing.find_unpublished(self._database, from_user, BATCH):
-            await self._publish(events)
+            with traces.trace("publish events", "producer", {**TRACED, "messaging.batch.message_count": len(events)}):
+                await self._publish(events)
             if len(events) < BATCH:
                 return
             from_user = events[-1].user_id

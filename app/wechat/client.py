@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, NoReturn, Protocol, TypeVar
 
-from app.wechat import errcodes, image_wire, oauth_wire, wire
+from app.wechat import errcodes, image_wire, oauth_wire, observing, wire
 from app.wechat.breaker import Breaker
 from app.wechat.errcodes import Refusal
 from app.wechat.image_wire import IMAGE_MAX, Image, QrTicket
@@ -204,7 +204,9 @@ class WeChatClient:
         started = self._clock.monotonic()
         ok: bool | None = None
         try:
-            result = await self._exchange(request, deadline, parse, expected)
+            with observing.span_of(request.endpoint, appid) as span:
+                result = await self._exchange(request, deadline, parse, expected)
+                observing.note_result(span, result)
             ok = _tells(result)
         finally:
             breaker.leave(ticket, ok)

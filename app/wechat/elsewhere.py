@@ -13,6 +13,7 @@ from app.wechat.transport import Failure, Transport
 from app.wechat.wire import AccessToken
 from core.clock import Deadline
 from core.errors import AppError, Code
+from core.observe import traces
 from core.settings import App
 
 MAX_IN_FLIGHT = 4
@@ -47,7 +48,11 @@ class TokensElsewhere:
         """Its token; raises 5020, 5030, 5040."""
         transport, target = self._ways[app.appid]
         body = json.dumps({"stale": stale} if stale else {}).encode()
-        reply = await transport.fetch("POST", target, body, deadline.remaining_s())
+        about = {"http.request.method": "POST", "kaimen.wechat.appid": app.appid}
+        with traces.span("borrow access_token", "client", about) as span:
+            reply = await transport.fetch("POST", target, body, deadline.remaining_s(), span.traceparent)
+            if isinstance(reply, Failure):
+                span.fail(reply.outcome)
         if isinstance(reply, Failure):
             code = Code.WX_UNAVAILABLE if reply.outcome in {"http_502", "http_503", "http_504"} else reply.code
             raise AppError(code, cause=f"accessTokenUrl of {app.appid}: {reply.cause or reply.outcome}")

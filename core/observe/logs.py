@@ -30,7 +30,7 @@ FIELDS = {
     "level": "`debug`, `info`, `warning`, `error`",
     "event": "what happened; `request` is the access line, `wechat` a call to WeChat",
     "request_id": "as in the reply's `X-Request-Id`; on every line written while the request was served",
-    "trace_id": "of the request's `traceparent` (W3C Trace Context)",
+    "trace_id": "of the request's trace; while traces are off, of its `traceparent` (W3C Trace Context)",
     "method": "of the request",
     "path": "of the request, without its query; what is long and opaque in it is left out",
     "status": "HTTP status",

@@ -20,11 +20,13 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar
 
 SERIES_MAX = 2000  # of one metric; whatever comes then is counted together
 OTHER = "other"
 
 Labels = tuple[str, ...]
+Bucket = tuple[str, float] | tuple[str, float, Exemplar]
 Reader = Callable[[], float | Mapping[Labels, float]]
 
 
@@ -91,14 +93,18 @@ class Histogram(Instrument):
         super().__init__(name, about, *labels)
         self._bounds = bounds
         self._rows: dict[Labels, list[float]] = {}
+        self._examples: dict[tuple[int, int], Exemplar] = {}  # by row and bucket; rows are never removed
 
-    def observe(self, value: float, *labels: str) -> None:
-        """One more value."""
+    def observe(self, value: float, *labels: str, trace_id: str = "") -> None:
+        """One more value; ``trace_id`` makes it the example of its bucket, which leads to the trace (OpenMetrics)."""
         row = self._rows.get(labels)
         if row is None:
             row = self._rows.setdefault(self._bounded(self._rows, labels), [0] * (len(self._bounds) + 2))
-        row[bisect_left(self._bounds, value)] += 1
+        bucket = bisect_left(self._bounds, value)
+        row[bucket] += 1
         row[-1] += value
+        if trace_id:
+            self._examples[id(row), bucket] = Exemplar({"trace_id": trace_id}, value)
 
     def count(self, *labels: str) -> float:
         """How many values so far."""
@@ -111,11 +117,12 @@ class Histogram(Instrument):
             family.add_metric(labels, list(self._buckets(row)), row[-1])
         return family
 
-    def _buckets(self, row: list[float]) -> Iterator[tuple[str, float]]:
+    def _buckets(self, row: list[float]) -> Iterator[Bucket]:
         total = 0.0
-        for bound, count in zip((*self._bounds, float("inf")), row, strict=False):
-            total += count
-            yield ("+Inf" if bound == float("inf") else str(bound)), total
+        for number, bound in enumerate((*self._bounds, float("inf"))):
+            total += row[number]
+            name, example = "+Inf" if bound == float("inf") else str(bound), self._examples.get((id(row), number))
+            yield (name, total, example) if example else (name, total)
 
 
 class Gauge(Instrument):
@@ -223,6 +230,8 @@ AUDIT_DROPPED = Counter("audit_dropped", "Audit entries of refused sign-ins that
 ACCEPT_RESTS = Counter("accept_rests", "Half seconds in which no connection was accepted: no descriptors were left")
 LOG_LINES = Counter("log_lines", "Log lines by level", "level")
 LOG_DROPPED = Counter("log_lines_dropped", "Log lines dropped because the output was full, slow or gone")
+SPANS = Counter("spans", "Spans of traces: sent, refused by the collector (or not taken in time), dropped because the "
+                "queue was full", "outcome")  # fmt: skip
 LOOP_LAG_S = Histogram("loop_lag_seconds", "By how much the event loop was late, looked at four times a second",
                        bounds=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1))  # fmt: skip
 

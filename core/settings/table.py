@@ -280,6 +280,11 @@ class Settings(BaseSettings):
     log_debug_rate: float = Field(
         0.0, ge=0, le=1, description="share of the requests whose debug lines are written, whatever the level"
     )
+    otlp_url: SecretStr = Field(
+        SecretStr(""),
+        description="http(s) URL of an OpenTelemetry collector (OTLP over HTTP, such as `http://127.0.0.1:4318`) that "
+        "traces are sent to; none are recorded unless set. `/v1/traces` is added to a URL without a path",
+    )
     api_docs: Literal["on", "off"] = Field(
         "on", description="`off` hides `/docs`, `/openapi.json` and `/postman.json`; what they describe stays"
     )
@@ -344,6 +349,14 @@ class Settings(BaseSettings):
         ):
             raise ValueError("must be http(s)://host[:port] without a path")
         return value.rstrip("/")
+
+    @field_validator("otlp_url")
+    @classmethod
+    def _check_otlp_url(cls, value: SecretStr) -> SecretStr:
+        parts = urlsplit(value.get_secret_value())
+        if value.get_secret_value() and (parts.scheme not in {"http", "https"} or not parts.hostname):
+            raise ValueError("must be http(s)://host[:port][/path]")
+        return value
 
     @property
     def origins(self) -> tuple[str, ...]:

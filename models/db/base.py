@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 from core.clock import Clock
 from core.errors import AppError, Code
-from core.observe import metrics
+from core.observe import metrics, traces
 from core.observe.logs import get_logger
 
 Row = tuple[Any, ...]
@@ -170,6 +170,14 @@ class Database(ABC):
 
 def _nobody_asked() -> None:
     """No relay in this process."""
+
+
+def statement(system: str, sql: str) -> traces.Span:
+    """The span of a statement; its values are parameters, and no part of it."""
+    if traces.current() is None:
+        return traces.NO_SPAN
+    name = sql.split(None, 1)[0]
+    return traces.span(name, "client", {"db.system.name": system, "db.operation.name": name, "db.query.text": sql})
 
 
 def marks(count: int) -> str:

@@ -19,7 +19,18 @@ from pymysql.constants import CLIENT, ER
 from core.clock import Clock
 from core.errors import AppError, Code
 from core.settings import SettingsInvalid
-from models.db.base import AlreadyThere, Conflict, Database, Dialect, DuplicateKey, LostConnection, Row, Tx, spell_new
+from models.db.base import (
+    AlreadyThere,
+    Conflict,
+    Database,
+    Dialect,
+    DuplicateKey,
+    LostConnection,
+    Row,
+    Tx,
+    spell_new,
+    statement,
+)
 
 POOL_SIZE = 16
 CONNECT_TIMEOUT_S = 1.0
@@ -76,14 +87,14 @@ class MySQLTx:
 
     async def fetch(self, sql: str, args: Sequence[Any] = ()) -> list[Row]:
         """See ``Tx``."""
-        with _mapped_errors():
+        with statement(self.dialect.name, sql), _mapped_errors():
             async with self._connection.cursor() as cursor:
                 await cursor.execute(sql, args or None)
                 return list(await cursor.fetchall())
 
     async def execute(self, sql: str, args: Sequence[Any] = ()) -> int:
         """See ``Tx``; the count is of rows matched, not of rows changed (the driver sets FOUND_ROWS)."""
-        with _mapped_errors():
+        with statement(self.dialect.name, sql), _mapped_errors():
             async with self._connection.cursor() as cursor:
                 return int(await cursor.execute(sql, args or None))
 

@@ -12,7 +12,7 @@ import aiosqlite
 
 from core.clock import Clock
 from core.errors import AppError, Code
-from models.db.base import Conflict, Database, Dialect, DuplicateKey, Row, Tx, spell_new
+from models.db.base import Conflict, Database, Dialect, DuplicateKey, Row, Tx, spell_new, statement
 
 PRAGMAS = (
     "PRAGMA journal_mode = WAL",
@@ -45,12 +45,12 @@ class SQLiteTx:
 
     async def fetch(self, sql: str, args: Sequence[Any] = ()) -> list[Row]:
         """See ``Tx``."""
-        with _mapped_errors():
+        with statement(self.dialect.name, sql), _mapped_errors():
             return list(await self._connection.execute_fetchall(_placeholders(sql), args))  # type: ignore[arg-type]
 
     async def execute(self, sql: str, args: Sequence[Any] = ()) -> int:
         """See ``Tx``."""
-        with _mapped_errors():
+        with statement(self.dialect.name, sql), _mapped_errors():
             async with self._connection.execute(_placeholders(sql), args) as cursor:
                 return cursor.rowcount
 

@@ -17,6 +17,7 @@ from tornado.websocket import websocket_connect
 from backend import PASSWORD, Backend, StartBackend, Store
 from certificates import Authority
 from core.clock import Clock
+from core.observe.logs import set_up_logs
 from models.db import open_database
 from nginx_server import FRAME, Nginx
 from servers import ServerError, find_binary, free_port
@@ -128,6 +129,20 @@ async def test_what_a_client_claims_about_its_address_is_worth_nothing(
     database = open_database(embedded_store.database_url, Clock())
     assert await database.fetch("SELECT address FROM sessions") == [("127.0.0.1",)]
     await database.close()
+
+
+async def test_a_client_decides_neither_what_is_logged_nor_whose_trace_it_is_part_of(
+    site: Site, backend: Backend, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_up_logs("info", "json")
+    trace_id = "0af7651916cd43dd8448eb211c80319c"
+    body = {"action": "login", "code": backend.wx_login()}
+    await ask(site, "POST", "/api/auth", body, X_Kaimen_Debug="1", traceparent=f"00-{trace_id}-b7ad6b7169203331-01")
+    set_up_logs("error", "json")
+    logged = capsys.readouterr().out
+    assert '"event":"request"' in logged
+    assert '"event":"database"' not in logged
+    assert trace_id not in logged
 
 
 async def test_a_websocket_goes_through_and_a_foreign_page_s_does_not(site: Site, backend: Backend) -> None:

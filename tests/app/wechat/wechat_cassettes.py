@@ -109,7 +109,9 @@ class Recorder(Curl):
 
     tape: Any = None
 
-    def perform(self, method: str, url: str, body: bytes | None, timeout_s: float) -> "asyncio.Future[Reply]":
+    def perform(
+        self, method: str, url: str, body: bytes | None, timeout_s: float, headers: list[str] | None = None
+    ) -> "asyncio.Future[Reply]":
         """From the tape if the request is on it, else from WeChat if the tape may be written."""
         return asyncio.ensure_future(self._perform(method, url, body, timeout_s))
 
