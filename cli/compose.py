@@ -222,40 +222,19 @@ async def open_services(ground: Ground, wechat: WeChat, keys: Keys, sessions: Se
     """What the handlers call."""
     settings, clock, database, sealer = ground.settings, ground.clock, ground.database, ground.sealer
     index, apps, revocations = keys.index, ground.apps, sessions.revocations
-    limits = Limits(ground.kv, clock, settings.limits, on=settings.rate_limits == "on")
-    ground.stack.push_async_callback(limits.close)
+    limits = open_limits(ground)
     open_data = OpenData(database, sealer, apps, clock)
     profiles = make_profiles(ground, wechat, index, open_data)
     profiles.on_update = sessions.signals.user_updated
     storage = open_storage(settings, clock)
     ground.stack.callback(storage.close)
     avatars = Avatars(database, clock, storage, profiles, limits)
-    common_passwords.load()
-    passwords = Passwords(await find_bcrypt_cost(database))
+    passwords = await open_passwords(ground)
     exchange = CodeExchange(ground.kv, database, clock, patience_s=settings.wx_budget_s + EXCHANGE_SLACK_S)
+    auth = open_auth(ground, wechat, keys, sessions, passwords, exchange, profiles, limits)
     user_tokens = UserTokens(database, clock, sealer, wechat.client)
     people = People(database, clock, index, revocations, profiles, user_tokens, wechat.client)
     ground.stack.push_async_callback(people.close)
-    ground.stack.callback(metrics.PASSWORDS.watch(passwords.waiting))
-    health = Health(database, ground.kv)
-    ground.stack.callback(metrics.UNDER_WAY.watch(health.under_way))
-    auth = Auth(
-        settings,
-        database,
-        clock,
-        apps,
-        sealer,
-        index,
-        keys.tokens,
-        sessions.grants,
-        sessions.guard,
-        passwords,
-        exchange,
-        wechat.client,
-        profiles,
-        limits,
-    )
-    ground.stack.push_async_callback(auth.close)
     channels = Channels(settings, apps, wechat.client, wechat.access_tokens)
     scans, scan_hub = open_scans(ground, channels, sessions, limits, profiles)
     push, pay = open_callbacks(ground, people, OfficialScans(scans, channels, people.tell))
@@ -269,7 +248,7 @@ async def open_services(ground: Ground, wechat: WeChat, keys: Keys, sessions: Se
         profiles,
         avatars,
         open_data,
-        health,
+        open_health(ground),
         bindings=Bindings(database, clock, sealer, index, apps, wechat.client, revocations, profiles),
         credentials=Credentials(database, clock, sealer, passwords, revocations, limits),
         privacy=Privacy(database, clock, sealer, index, revocations, avatars),
@@ -284,18 +263,7 @@ async def open_services(ground: Ground, wechat: WeChat, keys: Keys, sessions: Se
         session_hub=sessions.hub,
         signals=sessions.signals,
         trail=await open_trail(ground, index, storage),
-        oauth=OAuthLogin(
-            settings,
-            ground.kv,
-            clock,
-            apps,
-            wechat.client,
-            exchange,
-            sessions.grants,
-            limits,
-            profiles,
-            user_tokens,
-        ),
+        oauth=make_oauth(ground, wechat, sessions, exchange, profiles, user_tokens, limits),
         tickets=Tickets(database, clock, keys.keyring, sessions.grants, limits, ttl_s=settings.refresh_ttl_s),
         js_sdk=JsSdk(settings, clock, apps, wechat.tickets),
         scans=scans,
@@ -305,6 +273,83 @@ async def open_services(ground: Ground, wechat: WeChat, keys: Keys, sessions: Se
         partners=Partners(settings.partners, database, clock, scans),
         devices=Devices(database),
         relay=open_relay(ground, sessions.signals),
+    )
+
+
+def open_limits(ground: Ground) -> Limits:
+    """Limits on guessing and mass registration."""
+    limits = Limits(ground.kv, ground.clock, ground.settings.limits, on=ground.settings.rate_limits == "on")
+    ground.stack.push_async_callback(limits.close)
+    return limits
+
+
+async def open_passwords(ground: Ground) -> Passwords:
+    """The thread on which passwords are checked."""
+    common_passwords.load()
+    passwords = Passwords(await find_bcrypt_cost(ground.database))
+    ground.stack.callback(metrics.PASSWORDS.watch(passwords.waiting))
+    return passwords
+
+
+def open_health(ground: Ground) -> Health:
+    """What probes ask."""
+    health = Health(ground.database, ground.kv)
+    ground.stack.callback(metrics.UNDER_WAY.watch(health.under_way))
+    return health
+
+
+def open_auth(
+    ground: Ground,
+    wechat: WeChat,
+    keys: Keys,
+    sessions: Sessions,
+    passwords: Passwords,
+    exchange: CodeExchange,
+    profiles: Profiles,
+    limits: Limits,
+) -> Auth:
+    """Register, login, autoLogin."""
+    auth = Auth(
+        ground.settings,
+        ground.database,
+        ground.clock,
+        ground.apps,
+        ground.sealer,
+        keys.index,
+        keys.tokens,
+        sessions.grants,
+        sessions.guard,
+        passwords,
+        exchange,
+        wechat.client,
+        profiles,
+        limits,
+    )
+    ground.stack.push_async_callback(auth.close)
+    return auth
+
+
+def make_oauth(
+    ground: Ground,
+    wechat: WeChat,
+    sessions: Sessions,
+    exchange: CodeExchange,
+    profiles: Profiles,
+    user_tokens: UserTokens,
+    limits: Limits,
+) -> OAuthLogin:
+    """Sign-in by redirect."""
+    return OAuthLogin(
+        ground.settings,
+        ground.kv,
+        ground.clock,
+        ground.apps,
+        wechat.client,
+        exchange,
+        sessions.grants,
+        limits,
+        profiles,
+        user_tokens,
     )
 
 
