@@ -8,7 +8,6 @@ from core.errors import Code
 from handlers.base import ApiHandler
 from handlers.web_files import WEB
 
-STYLE = "/web/oauth/page.css"
 POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 WORDS = {
@@ -60,7 +59,7 @@ class PageHandler(ApiHandler):
             advice=_advice(failure.code, failure.data or {}, language),
             failure=failure,
             request_id=self.request_id,
-            style=self.kaimen.settings.path_prefix + STYLE,
+            prefix=self.kaimen.settings.path_prefix,
             again=self.again,
         )
         self.finish(page)
