@@ -10,6 +10,19 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+# Python 3.13 asks of a chain all that RFC 5280 does.
+CA_USAGE = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
+
 
 class Authority:
     """``ca`` is the file to believe; ``issue`` writes a certificate and its key."""
@@ -45,7 +58,11 @@ class Authority:
             .not_valid_before(now - timedelta(days=40))
             .not_valid_after(now + timedelta(days=days, hours=1))
             .add_extension(x509.BasicConstraints(is_ca, None), critical=True)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
         )
+        if is_ca:
+            builder = builder.add_extension(CA_USAGE, critical=True)
         if host:
             builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
         return builder.sign(self._key, hashes.SHA256())

@@ -1,25 +1,17 @@
 """The command line as an operator meets it: exit statuses, one line for each fault, no hang, no traceback."""
 
 import http.cookiejar
-import json
 import signal
 import socket
 import subprocess
 import urllib.request
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from backend import Store
-from commands import APPS, KAIMEN, KEY, PRODUCTION, Running, environment, kaimen
+from commands import APPS, KAIMEN, KEY, PRODUCTION, Running, environment, kaimen, post
 from servers import MariaDB, Redis, free_port
-
-
-def post(url: str, body: dict[str, Any]) -> Any:
-    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=5) as reply:
-        return json.loads(reply.read())
 
 
 def test_help_names_the_commands(tmp_path: Path) -> None:

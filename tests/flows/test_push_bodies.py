@@ -44,7 +44,7 @@ def chunked(body: bytes, size: int = 8192) -> list[bytes]:
 async def test_a_body_that_is_too_large_is_413_whether_or_not_it_says_so(backend: Backend) -> None:
     body = b"<xml><Encrypt>" + b"A" * LIMIT + b"</Encrypt></xml>"
     announced = await send_raw(backend, f"Content-Length: {len(body)}", [body])
-    assert announced == "HTTP/1.1 413 Request Entity Too Large"
+    assert announced.startswith("HTTP/1.1 413 ")  # its words differ with the version of Python
     assert await send_raw(backend, "Transfer-Encoding: chunked", chunked(body)) == announced
 
 
