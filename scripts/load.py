@@ -28,6 +28,8 @@ from servers import MariaDB, Redis, Server, ServerError, free_port
 
 CORES = 2  # for everything together
 TICK_S = 0.1
+ARRIVE_S = 2.0  # in which all come, if they come together
+AT_ONCE = 32  # who register
 SAY_S = 10
 FILES = 65_536
 # A day in minutes: WeChat's quota for an app is meant for a day of 24 hours.
@@ -105,10 +107,11 @@ class Run:
         self._site = site
         self._options = options
         self._length_s = options.minutes * 60
-        self.seconds: list[Second] = []
+        self.seconds = [Second("yesterday", None)]
         rng = Random(options.seed)  # noqa: S311 - people, not secrets
         self.world = World("127.0.0.1", site.port, rng, lambda: self.seconds[-1], secrets.token_hex(4))
-        self._idle = deque(Person(self.world, number) for number in range(options.clients))
+        self._people = [Person(self.world, number) for number in range(options.clients)]
+        self._idle = deque(self._people)
         self._visits: set[asyncio.Task[None]] = set()
 
     async def go(self) -> None:
@@ -116,7 +119,10 @@ class Run:
         loop, stopped = asyncio.get_running_loop(), asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, stopped.set)
+        await self._register(stopped)
+        say("replaying the day …")
         started = loop.time()
+        self.seconds.clear()
         self._begin_second(self._at(0.0))
         watching = asyncio.create_task(self._watch(started))
         while loop.time() - started < self._length_s and not stopped.is_set():
@@ -125,6 +131,20 @@ class Run:
                 await asyncio.wait_for(stopped.wait(), TICK_S)
         watching.cancel()
         await self._end_visits()
+        self.seconds.pop()  # which is not over
+
+    async def _register(self, stopped: asyncio.Event) -> None:
+        """Everybody has been there yesterday: a day in minutes is not to consist of new users."""
+        say(f"registering {len(self._people)} people …")
+        waiting = iter(self._people)
+
+        async def some() -> None:
+            for person in waiting:
+                if stopped.is_set():
+                    return
+                await person.register()
+
+        await asyncio.gather(*(some() for _ in range(AT_ONCE)))
 
     def _at(self, elapsed_s: float) -> Moment:
         return moment_of(elapsed_s / self._length_s)
@@ -133,7 +153,8 @@ class Run:
         """As many visits as there are to be; those that are too many end by themselves."""
         self.world.think_s = self._options.hurry if now.phase == RUSH else self._options.think
         missing = round(now.share * self._options.clients) - len(self._visits)
-        for _ in range(min(missing, len(self._idle))):
+        at_once = round(self._options.clients * TICK_S / ARRIVE_S) + 1
+        for _ in range(min(missing, at_once, len(self._idle))):
             person = self._idle.popleft()
             visit = asyncio.get_running_loop().create_task(person.visit())
             self._visits.add(visit)

@@ -21,6 +21,7 @@ PATIENCE_S = 10.0  # then a client gives up
 POLL_S = 25
 TRIES = 3
 LATER = {429, 502, 503, 504}
+REFUSED = re.compile(r"^HTTP/1.1 503|_unavailable$|overloaded$")  # a handshake, or the reason of a close
 HESITATION = 0.5  # a client that is told to come back comes up to that much later
 THINK_MAX = 5  # times the mean; what is longer is another visit
 LOOKS = (3, 10)  # in a visit
@@ -133,6 +134,11 @@ class Person:
         self._line = Line(world, self._address)
         self._refresh_token = ""
         self._bearer = ""
+
+    async def register(self) -> None:
+        """The first visit, of which the phone keeps a refresh token."""
+        await self._log_in()
+        self._line.close()
 
     async def visit(self) -> None:
         """From opening the mini-program to closing it."""
@@ -253,8 +259,7 @@ class QrPage:
                 await loop.create_connection(lambda: socket, world.host, world.port)
                 await socket.ready
         except (OSError, RuntimeError, TimeoutError) as error:
-            status = 503 if b" 503 " in str(error).encode()[:20] else NO_ANSWER
-            world.second().note("socket", status, None)
+            world.second().note("socket", 503 if REFUSED.search(str(error)) else NO_ANSWER, None)
             world.note_problem(f"socket: {error!r}"[:160])
             return False
         return True
