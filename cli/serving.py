@@ -39,6 +39,7 @@ DRAIN_S = 20.0
 LINGER_S = 2.0
 TAKE_S = 1.0
 ADMIN_PORTS = 64
+BACKLOG = 4096  # connections that wait to be accepted; one too many is tried again by the client, a second later
 
 
 class Refused(Exception):
@@ -76,8 +77,8 @@ def bind(host: str, port: int, unix_socket: Path | None = None, *, share: bool =
     """
     try:
         if unix_socket:
-            return [bind_unix_socket(str(unix_socket), mode=0o660)]
-        return bind_sockets(port, host, reuse_port=share)
+            return [bind_unix_socket(str(unix_socket), mode=0o660, backlog=BACKLOG)]
+        return bind_sockets(port, host, backlog=BACKLOG, reuse_port=share)
     except (OSError, ValueError) as error:
         taken = getattr(error, "errno", 0) == errno.EADDRINUSE
         reason = "is already in use" if taken else getattr(error, "strerror", None) or str(error)

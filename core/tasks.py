@@ -1,9 +1,41 @@
-"""Ending what runs in the background."""
+"""Ending what runs in the background, or takes too long."""
 
 import asyncio
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 AGAIN_S = 0.1
+TURNS = 4
+
+
+class FairTimeout:
+    """``asyncio.timeout`` for the answer of another process, which also gives our event loop some turns to take it.
+
+    A loop that is late finds the timer due and the answer there at once, and would blame the other side for its own
+    lateness.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._part_s = seconds / TURNS
+        self._limit = asyncio.timeout(None)
+        self._loop = asyncio.get_running_loop()
+
+    async def __aenter__(self) -> Self:
+        await self._limit.__aenter__()
+        self._wait(TURNS)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._timer.cancel()
+        await self._limit.__aexit__(kind, error, trace)
+
+    def _wait(self, turns: int) -> None:
+        if turns:
+            self._timer = self._loop.call_later(self._part_s, self._wait, turns - 1)
+        else:
+            self._limit.reschedule(self._loop.time())
 
 
 async def end_task(task: "asyncio.Task[Any] | None") -> None:

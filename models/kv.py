@@ -5,7 +5,6 @@ command alone and a third of that in company. Commands are never retried here (a
 twice); after a failure the door stays shut for a moment so that no request waits for a server that is gone.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from core.clock import Clock
 from core.errors import AppError, Code
 from core.observe import metrics
+from core.tasks import FairTimeout
 from models.batch import Batcher, Described
 from models.redis_clients import asked_timeout_s, open_client
 from models.redis_library import errors
@@ -92,7 +92,7 @@ class Kv:
     async def _send(self, commands: list[tuple[Any, ...]]) -> list[Any]:
         started = self._clock.monotonic()
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with FairTimeout(self._timeout_s):
                 pipeline = self._client.pipeline(transaction=False)
                 for command in commands:
                     pipeline.execute_command(*command)

@@ -5,24 +5,14 @@ not how many cores were lent. Compare figures of one run only.
 """
 
 import asyncio
-import base64
-import hashlib
 import json
-import os
-import platform
-import re
 import secrets
-import shutil
-import signal
-import socket
 import statistics
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, nullcontext, suppress
+from collections.abc import Callable
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,14 +21,30 @@ import bench_events
 import bench_scans
 import click
 import uvloop
+from parts import (
+    APP,
+    Cores,
+    Own,
+    begin,
+    cpu_us,
+    machine,
+    memory_mib,
+    migrate,
+    own,
+    pin,
+    program,
+    run,
+    say,
+    settings_of,
+    words,
+)
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
 from tornado.web import Application, RequestHandler
 
-from servers import MariaDB, Redis, Server, ServerError, find_binary
+from servers import MariaDB, Redis, ServerError, find_binary
 from simulator import push
 from simulator.apps import App
 
-ROOT = Path(__file__).resolve().parents[1]
 BARE, STORM, PUSH = "bare-tornado", "password-storm", "message-push"
 LOADS = ("login", "autoLogin", "user-info", "token-verify", "scan-status")
 SOCKETS = ("scan-login", "scan-confirm", "scan-push", "scan-idle")
@@ -53,128 +59,20 @@ STORM_LOGINS = 200
 PUSHES_S = 500  # a pushed event is to be answered within 50 ms at p99 at this rate
 QUIET = 0.9  # bare Tornado waits for nobody: what it lacks of a core, others took
 NOT_QUIET = "something else runs on this machine, so compare the µs and not the requests/s."
-WECHAT_DELAY_S = 0.005
-APP = {"appid": "wx0000000000000001", "kind": "miniprogram", "secret": "0123456789abcdef0123456789abcdef"}
 OFFICIAL = {"appid": "wx00000000000000a1", "kind": "official", "secret": "0123456789abcdef0123456789abcdef"}
 PUSH_KEYS = {"token": "benchToken1", "encodingAesKey": "b" * 43}
 ACCOUNT = {"username": "stormy", "password": "Open-Sesame-1"}
 
 
-# --- where things run ---
-
-
-@dataclass(frozen=True)
-class Cores:
-    """One core for the server, another for the rest; None where nothing is pinned."""
-
-    server: int | None = None
-    rest: int | None = None
-
-    @property
-    def prefix(self) -> list[str]:
-        """What starts a command on the server's core."""
-        return [] if self.server is None else ["taskset", "-c", str(self.server)]
-
-    def __str__(self) -> str:
-        if self.server is None:
-            return "nothing pinned to a core (it takes taskset and two cores): figures vary more"
-        return f"server on core {self.server}, all else on core {self.rest}"
-
-
-def pin() -> Cores:
-    """Move to the core of all else, where what is started from here stays too unless it says otherwise."""
-    cores = sorted(os.sched_getaffinity(0))
-    if len(cores) < 2 or not shutil.which("taskset"):
-        return Cores()
-    os.sched_setaffinity(0, {cores[1]})
-    return Cores(*cores[:2])
-
-
 # --- what is started ---
-
-
-class Own(Server):
-    """A server of this file or of the checkout; ready when its port takes connections."""
-
-    def __init__(self, *command: str) -> None:
-        self._words = command
-        super().__init__()
-
-    @property
-    def url(self) -> str:
-        """Its URL, without a slash at the end."""
-        return f"http://127.0.0.1:{self.port}"
-
-    def _command(self) -> list[str]:
-        return [word.replace("{port}", str(self.port)) for word in self._words]
-
-    def _answers(self) -> bool:
-        with closing(socket.socket()) as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
-
-
-def own(option: str, *prefix: str) -> Own:
-    """This file as a server of its own."""
-    return Own(*prefix, sys.executable, str(Path(__file__).resolve()), option, "{port}")
 
 
 def kaimen(database: MariaDB, redis: Redis, wechat_url: str, otlp_url: str, cores: Cores) -> Own:
     """The server under test, with its tables made."""
-    settings = {
-        "ENV": "development",
-        "PORT": "{port}",
-        "PUBLIC_URL": "http://127.0.0.1:{port}",
-        "DATABASE_URL": database.url,
-        "REDIS_URL": redis.url,
-        "WECHAT_API_URL": wechat_url,
-        "APPS": json.dumps([APP, {**OFFICIAL, **PUSH_KEYS}]),
-        "MASTER_KEYS": "k1:" + base64.b64encode(secrets.token_bytes(32)).decode(),
-        "RATE_LIMITS": "off",
-        "OTLP_URL": otlp_url,
-    }
-    command = ["env", *(f"KAIMEN_{name}={value}" for name, value in settings.items())]
-    run(
-        "kaimen migrate", [*(word.replace("{port}", "8000") for word in command), program(), "migrate"], database.folder
-    )
-    return Own(*command, *cores.prefix, program(), "serve")
-
-
-def run(name: str, command: list[str], folder: Path) -> str:
-    """The output of a command, which must succeed."""
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)  # noqa: S603  # all words are ours
-    if done.returncode:
-        raise ServerError(f"{name} fails:\n{done.stdout}{done.stderr}")
-    return done.stdout
-
-
-def program() -> str:
-    """The command of the environment this runs in."""
-    return str(Path(sys.executable).with_name("kaimen"))
-
-
-class StandIn(asyncio.Protocol):
-    """jscode2session and nothing else, cheaply: the code `c-<n>-…` is user n's."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the way back."""
-        self._transport: Any = transport
-        self._received = b""
-
-    def data_received(self, data: bytes) -> None:
-        """Answer a whole request after the delay."""
-        self._received += data
-        if self._received.endswith(b"\r\n\r\n"):
-            code = self._received.partition(b"js_code=")[2].partition(b"&")[0].decode()
-            self._received = b""
-            asyncio.get_running_loop().call_later(WECHAT_DELAY_S, self._transport.write, session_of(code))
-
-
-def session_of(code: str) -> bytes:
-    """WeChat's reply to a code."""
-    openid = f"o{code.split('-')[1]:0>27}"
-    key = base64.b64encode(hashlib.md5(code.encode(), usedforsecurity=False).digest()).decode()
-    body = f'{{"session_key":"{key}","openid":"{openid}"}}'
-    return f"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+    apps = [APP, {**OFFICIAL, **PUSH_KEYS}]
+    settings = settings_of(database, redis, wechat_url, APPS=apps, RATE_LIMITS="off", OTLP_URL=otlp_url)
+    migrate(settings, database.folder)
+    return Own("env", *words(settings), *cores.prefix, program(), "serve")
 
 
 class Hello(RequestHandler):
@@ -188,47 +86,13 @@ class Hello(RequestHandler):
         """Takes spans, and forgets them."""
 
 
-async def serve_stand_in(port: int) -> None:
-    """Until killed."""
-    await asyncio.get_running_loop().create_server(StandIn, "127.0.0.1", port)
-    await asyncio.Event().wait()
-
-
 async def serve_hello(port: int) -> None:
     """Until killed."""
     Application([("/", Hello), ("/v1/traces", Hello)], log_function=lambda _: None).listen(port, "127.0.0.1")
     await asyncio.Event().wait()
 
 
-# --- what is read from the kernel ---
-
-
-def tree(pid: int) -> Iterator[int]:
-    """A process and its descendants."""
-    yield pid
-    with suppress(OSError):
-        for children in Path(f"/proc/{pid}/task").glob("*/children"):
-            for child in children.read_text().split():
-                yield from tree(int(child))
-
-
-def cpu_us(server: Server) -> float:
-    """CPU time that it has used so far: user and system, all threads and children."""
-    ticks = 0
-    for pid in tree(server.pid or 0):
-        with suppress(OSError):
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            ticks += int(fields[11]) + int(fields[12])
-    return ticks * 1e6 / os.sysconf("SC_CLK_TCK")
-
-
-def memory_mib(server: Server, name: str) -> float:
-    """VmRSS, what is resident now, or VmHWM, the most since `forget_peak`."""
-    status = Path(f"/proc/{server.pid}/status").read_text()
-    return int(re.findall(rf"{name}:\s+(\d+) kB", status)[0]) / 1024
-
-
-def forget_peak(server: Server) -> None:
+def forget_peak(server: Own) -> None:
     """Let VmHWM begin anew (proc(5), clear_refs)."""
     Path(f"/proc/{server.pid}/clear_refs").write_text("5")
 
@@ -475,11 +339,11 @@ class Bench:
     def run(self) -> None:
         """Bare Tornado first, for the others are compared with it."""
         if BARE in self._cases:
-            with own("--hello", *self.cores.prefix) as server:
+            with own("bench.py", "--hello", prefix=tuple(self.cores.prefix)) as server:
                 self._measure(BARE, server)
         if self._cases != (BARE,):
-            collector = own("--hello") if self._traces else None
-            with collector or nullcontext(), own("--stand-in") as wechat:
+            collector = own("bench.py", "--hello") if self._traces else None
+            with collector or nullcontext(), own("stand_in.py") as wechat:
                 url = collector.url if collector else ""
                 with kaimen(self._database, self._redis, wechat.url, url, self.cores) as server:
                     self._measure_kaimen(server)
@@ -647,11 +511,6 @@ async def feel_pulse(client: AsyncHTTPClient, url: str, until: list[asyncio.Task
 # --- the command ---
 
 
-def say(line: str) -> None:
-    """What is under way, on standard error."""
-    click.echo(line, err=True)
-
-
 def as_table(rows: list[Row]) -> str:
     """A Markdown table, aligned."""
     lines = [HEAD, *(row.cells() for row in rows)]
@@ -681,13 +540,6 @@ def as_json(bench: Bench, seconds: int) -> str:
     return json.dumps(report, ensure_ascii=False)
 
 
-def machine() -> str:
-    """When and on what."""
-    models = re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
-    versions = f"Python {platform.python_version()}, {platform.system()} {platform.release()}"
-    return f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {os.cpu_count()} × {models[0] if models else 'CPU'}, {versions}"
-
-
 def as_text(bench: Bench, seconds: int) -> str:
     """The table with what belongs to it."""
     parts = [f"{machine()}; {bench.cores}; {seconds} s each, {CONNECTIONS} connections"]
@@ -706,10 +558,7 @@ def as_text(bench: Bench, seconds: int) -> str:
 
 def run_bench(seconds: int, cases: tuple[str, ...], traces: bool, show: Callable[[Bench, int], str]) -> None:
     """Measure and print; what is missing or fails ends it with one line and status 1."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, _: sys.exit(128 + number))
-    for name in [name for name in os.environ if name.startswith("KAIMEN_")]:
-        del os.environ[name]
+    begin()
     try:
         find_binary("wrk", "wrk")
         with ExitStack() as stack:
@@ -727,15 +576,10 @@ def run_bench(seconds: int, cases: tuple[str, ...], traces: bool, show: Callable
 @click.option("--traces", is_flag=True, help="Traces of all requests are sent to a collector that forgets them.")
 @click.option("--json", "json_", is_flag=True, help="JSON instead of a table.")
 @click.option("--hello", type=int, hidden=True)
-@click.option("--stand-in", type=int, hidden=True)
-def main(
-    seconds: int, cases: tuple[str, ...], traces: bool, json_: bool, hello: int | None, stand_in: int | None
-) -> None:
+def main(seconds: int, cases: tuple[str, ...], traces: bool, json_: bool, hello: int | None) -> None:
     """Measure what requests cost; see docs/performance.md."""
     if hello:
         uvloop.run(serve_hello(hello))
-    if stand_in:
-        uvloop.run(serve_stand_in(stand_in))
     run_bench(seconds, cases or CASES, traces, as_json if json_ else as_text)
 
 

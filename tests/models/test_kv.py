@@ -1,6 +1,7 @@
 """The door to Redis: pipelined, bounded in time, and one error for every trouble."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -9,7 +10,7 @@ from fakeredis import FakeAsyncRedis, FakeServer
 from backend import Store
 from core.clock import Clock
 from core.errors import AppError, Code
-from models.kv import Kv, MemoryKv, open_kv
+from models.kv import COMMAND_TIMEOUT_S, Kv, MemoryKv, open_kv
 from servers import Redis
 
 
@@ -77,6 +78,17 @@ async def test_a_blocked_redis_fails_in_time_and_is_back_by_itself(own_redis: Re
             await asyncio.sleep(0.05)
     await kv.close()
     await busy.close()
+
+
+async def test_redis_is_not_blamed_for_an_event_loop_that_is_late(own_redis: Redis) -> None:
+    kv = open_kv(own_redis.url, Clock())
+    await kv.run("SET", "a", "1")
+    answer = asyncio.ensure_future(kv.run("GET", "a"))
+    for _ in range(5):  # it is sent
+        await asyncio.sleep(0)
+    time.sleep(2 * COMMAND_TIMEOUT_S)  # noqa: ASYNC251 - that is what late means
+    assert await answer == "1"
+    await kv.close()
 
 
 async def test_the_in_process_redis_forgets_expired_keys_by_itself() -> None:
