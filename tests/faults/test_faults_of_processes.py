@@ -140,7 +140,7 @@ async def test_a_process_killed_behind_nginx_costs_what_was_under_way_and_repeat
 ) -> None:
     workers = 8
     doomed, other = await processes.start(), await processes.start()
-    async with Load(client, workers) as load:
+    async with Load(client, workers=workers) as load:
         await load.until(200)
         failed = load.history.failed
         assert await end(doomed, signal.SIGKILL) == -signal.SIGKILL
