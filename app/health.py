@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+from app.clock_watch import ClockWatch
 from core.errors import AppError
 from models.db import Database
 from models.kv import Kv
@@ -11,7 +12,8 @@ from models.kv import Kv
 class Health:
     """Asks the database and Redis; the database is needed, Redis is missed."""
 
-    def __init__(self, database: Database, kv: Kv) -> None:
+    def __init__(self, database: Database, kv: Kv, clock_watch: ClockWatch) -> None:
+        self._clock_watch = clock_watch
         self._database = database
         self._kv = kv
         self.stopping = False
@@ -46,9 +48,11 @@ class Health:
     async def check(self) -> dict[str, Any]:
         """``{status: "ok" | "degraded" | "unavailable", unusable: [name, …]}``."""
         unusable = [name for name, service in self._services() if not await _answers(service)]
+        if self._clock_watch.is_apart:
+            unusable.append("clock")
         if self.stopping:
             unusable.append("stopping")
-        needed = {"database", "stopping"} & set(unusable)
+        needed = {"database", "clock", "stopping"} & set(unusable)
         status = "unavailable" if needed else "degraded" if unusable else "ok"
         return {"status": status, "unusable": unusable}
 

@@ -450,4 +450,4 @@ class Readiness(TypedDict):
     """Whether requests may come."""
 
     status: Literal["ok", "degraded", "unavailable"]
-    unusable: list[Literal["database", "redis", "stopping"]]
+    unusable: list[Literal["database", "redis", "clock", "stopping"]]

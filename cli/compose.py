@@ -4,6 +4,7 @@ import base64
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from app.accounts.bindings import Bindings
 from app.accounts.credentials import Credentials
@@ -30,6 +31,7 @@ from app.callbacks.partner import Partners
 from app.callbacks.pay import PayNotifications
 from app.callbacks.people import People
 from app.callbacks.push import Push
+from app.clock_watch import AskTime, ClockWatch
 from app.crypto.passwords import Passwords
 from app.crypto.sealing import BlindIndex, Sealer
 from app.events.addresses import Allowed
@@ -64,7 +66,7 @@ from core import failpoints
 from core.clock import Clock
 from core.observe import metrics
 from core.settings import Settings
-from models import notes
+from models import inspection, notes
 from models.cookie_checks import CookieChecks
 from models.db import Database, open_database
 from models.kv import Kv, open_kv
@@ -85,6 +87,7 @@ class Ground:
     kv: Kv
     sealer: Sealer
     apps: Apps
+    clock_watch: ClockWatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,7 @@ async def open_kaimen(settings: Settings, clock: Clock) -> AsyncIterator[Kaimen]
     async with AsyncExitStack() as stack:
         await open_traces(settings, clock, stack)
         ground = open_ground(settings, clock, stack)
+        await watch_clock(ground)
         wechat = open_wechat(ground)
         keys = await open_keys(ground)
         sessions = await open_sessions(ground, keys)
@@ -146,7 +150,26 @@ def open_ground(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Grou
     stack.push_async_callback(kv.close)
     stack.callback(metrics.DB_POOL.watch(database.load))
     stack.callback(metrics.REDIS_POOL.watch(kv.load))
-    return Ground(settings, clock, stack, database, kv, make_sealer(settings), Apps(settings.apps))
+    watch = ClockWatch(clock, clocks_elsewhere(settings, database, kv))
+    return Ground(settings, clock, stack, database, kv, make_sealer(settings), Apps(settings.apps), watch)
+
+
+async def watch_clock(ground: Ground) -> None:
+    """From here on a wrong clock is known within seconds."""
+    watch = ground.clock_watch
+    await watch.start()
+    ground.stack.push_async_callback(watch.stop)
+    ground.stack.callback(metrics.CLOCK_SKEW_S.watch(lambda: watch.skew_s))
+
+
+def clocks_elsewhere(settings: Settings, database: Database, kv: Kv) -> list[AskTime]:
+    """SQLite and the in-process Redis have none of their own."""
+    sources: list[AskTime] = []
+    if database.dialect.name == "mysql":
+        sources.append(partial(inspection.ask_database_time, database))
+    if settings.redis_url.get_secret_value() != "memory://":
+        sources.append(partial(inspection.ask_redis_time, kv))
+    return sources
 
 
 def open_wechat(ground: Ground) -> WeChat:
@@ -181,6 +204,7 @@ async def open_sessions(ground: Ground, keys: Keys) -> Sessions:
     """Reads the revocation feed before anything asks it."""
     settings, clock, database, stack = ground.settings, ground.clock, ground.database, ground.stack
     revocations = Revocations(database, clock, keep_s=settings.access_ttl_s + 2 * LEEWAY_S)
+    revocations.is_clock_wrong = lambda: ground.clock_watch.is_apart
     await revocations.start()
     stack.push_async_callback(revocations.stop)
     stack.callback(metrics.FEED_AGE_S.watch(revocations.age_s))
@@ -293,7 +317,7 @@ async def open_passwords(ground: Ground) -> Passwords:
 
 def open_health(ground: Ground) -> Health:
     """What probes ask."""
-    health = Health(ground.database, ground.kv)
+    health = Health(ground.database, ground.kv, ground.clock_watch)
     ground.stack.callback(metrics.UNDER_WAY.watch(health.under_way))
     return health
 

@@ -1,6 +1,7 @@
 """What a database and a Redis say about themselves, for ``kaimen doctor``; reads only."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from core.errors import AppError
 from models.db import Database
@@ -15,6 +16,7 @@ SELECT_FOLDING = (
     "SELECT CONCAT(table_name, '.', column_name) FROM information_schema.columns WHERE table_schema = DATABASE() "
     "AND table_name <> 'schema_migrations' AND collation_name NOT LIKE '%%\\_bin' ORDER BY 1"
 )
+SELECT_TIME = "SELECT CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS UNSIGNED)"
 SELECT_SQLITE = "SELECT sqlite_version(), CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
 SELECT_ADDRESSES = "SELECT address FROM sessions ORDER BY created_at DESC LIMIT 100"
 SELECT_UNIONIDS = "SELECT appid, COUNT(*), COUNT(unionid) FROM identities GROUP BY appid"
@@ -63,8 +65,23 @@ async def inspect_redis(kv: Kv) -> RedisFacts:
     info, (seconds, micros) = await kv.run("INFO"), await kv.run("TIME")
     policy = str(info.get("maxmemory_policy", ""))
     is_kept = bool(info.get("aof_enabled")) or await _saves(kv)
-    now_ms = int(seconds) * 1000 + int(micros) // 1000
-    return RedisFacts(info["redis_version"], now_ms, policy, int(info.get("maxmemory", 0)), is_kept, info["role"])
+    return RedisFacts(
+        info["redis_version"], _ms(seconds, micros), policy, int(info.get("maxmemory", 0)), is_kept, info["role"]
+    )
+
+
+async def ask_database_time(database: Database) -> int:
+    """A MySQL's milliseconds since 1970; raises 5001."""
+    return int((await database.fetch(SELECT_TIME))[0][0])
+
+
+async def ask_redis_time(kv: Kv) -> int:
+    """Milliseconds since 1970; raises 5002."""
+    return _ms(*(await kv.run("TIME")))
+
+
+def _ms(seconds: Any, micros: Any) -> int:
+    return int(seconds) * 1000 + int(micros) // 1000
 
 
 async def find_addresses(database: Database) -> list[str]:

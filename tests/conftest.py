@@ -6,7 +6,7 @@ does nothing, because every coroutine test runs by itself.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,47 @@ from tornado.testing import bind_unused_port
 from tornado.web import Application
 
 from backend import Backend, StartBackend, Store, running_backend
-from core.clock import Clock
 from core.observe.logs import set_up_logs
-from models import migrations
-from models.db import open_database
-from rows import TABLES
+from rows import TABLES, migrate
 from servers import MariaDB, Redis
 from simulator import Simulator
+
+# --- what scripts/faults asks for ---
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Two options of our own."""
+    parser.addoption("--full-size", action="store_true", help="faults as large as docs/reliability.md says")
+    parser.addoption("--fault-report", type=Path, help="a table of faults and what was seen, written at the end")
+
+
+@pytest.fixture(scope="session")
+def full_size(pytestconfig: pytest.Config) -> bool:
+    """Whether a fault may take its time; smaller, it shows the same."""
+    return bool(pytestconfig.getoption("--full-size"))
+
+
+@pytest.fixture
+def seen(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """``seen("2.1 s until well")``: a figure for the report."""
+    return lambda text: record_property("seen", text)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """What each test recorded as ``seen`` (``record_property``), and how it ended."""
+    path = config.getoption("--fault-report")
+    if path:
+        ended = [one for state in ("passed", "failed", "error") for one in terminalreporter.getreports(state)]
+        rows = [_report_row(one) for one in ended if one.when == "call" or one.failed]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join(["| fault | seen | verdict |", "|---|---|---|", *rows, ""]))
+
+
+def _report_row(report: pytest.TestReport) -> str:
+    name = report.nodeid.rpartition("::")[2].removeprefix("test_").replace("_", " ")
+    seen = "; ".join(str(value) for key, value in report.user_properties if key == "seen")
+    return f"| {name} | {seen} | {report.outcome} |"
+
 
 # --- servers: started when a test first asks, one of each per pytest-xdist worker ---
 
@@ -92,7 +126,7 @@ async def http_client(http_server: HTTPServer) -> AsyncIterator[CurlAsyncHTTPCli
 async def own_servers() -> AsyncIterator[tuple[MariaDB, Redis]]:
     """Servers of this test's own, with all tables, to be broken."""
     with MariaDB() as mariadb, Redis() as redis:
-        await _migrate(mariadb.url)
+        await migrate(mariadb.url)
         yield mariadb, redis
 
 
@@ -105,16 +139,10 @@ def quiet_logs() -> None:
     set_up_logs("error", "json")
 
 
-async def _migrate(url: str) -> None:
-    database = open_database(url, Clock())
-    await migrations.migrate(database, Clock())
-    await database.close()
-
-
 @pytest.fixture(scope="session")
 def migrated_mariadb(mariadb: MariaDB) -> str:
     """The URL of a database with all tables."""
-    asyncio.run(_migrate(mariadb.create_database("stores")))
+    asyncio.run(migrate(mariadb.create_database("stores")))
     return mariadb.url_of("stores")
 
 
@@ -131,7 +159,7 @@ def server_store(mariadb: MariaDB, migrated_mariadb: str, redis_server: Redis) -
 def embedded_store(tmp_path: Path) -> Store:
     """SQLite and the in-process Redis."""
     url = f"sqlite:////{tmp_path}/kaimen.db"
-    asyncio.run(_migrate(url))
+    asyncio.run(migrate(url))
     return Store(url, "memory://")
 
 

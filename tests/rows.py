@@ -5,6 +5,7 @@ from typing import Any
 
 from backend import Store
 from core.clock import Clock
+from models import migrations
 from models.db import open_database
 
 TABLES = (
@@ -27,6 +28,13 @@ TABLES = (
     "avatars",
     "devices",
 )
+
+
+async def migrate(url: str) -> None:
+    """Make all tables."""
+    database = open_database(url, Clock())
+    await migrations.migrate(database, Clock())
+    await database.close()
 
 
 async def fetch(store: Store, sql: str, *args: Any) -> list[tuple[Any, ...]]:

@@ -187,11 +187,12 @@ class MariaDB(Server):
 
     def execute(self, sql: str) -> list[tuple[Any, ...]]:
         """Run one statement outside any database; the rows of a SELECT."""
-        with closing(self._connect()) as connection, connection.cursor() as cursor:
+        with closing(self.connect()) as connection, connection.cursor() as cursor:
             cursor.execute(sql)
             return list(cursor.fetchall())
 
-    def _connect(self) -> "pymysql.Connection[pymysql.cursors.Cursor]":
+    def connect(self) -> "pymysql.Connection[pymysql.cursors.Cursor]":
+        """A connection outside any database; each statement is a transaction."""
         return pymysql.connect(
             host="127.0.0.1",
             port=self.port,
@@ -203,7 +204,7 @@ class MariaDB(Server):
 
     def _answers(self) -> bool:
         try:
-            self._connect().close()
+            self.connect().close()
         except pymysql.MySQLError:
             return False
         return True

@@ -2,8 +2,8 @@
 
 The ``revocations`` table is the feed. Each process reads it every 500 ms, by time and with overlap (a row may
 become visible after its own time), and holds what is younger than an access token can be. When the last good read
-is over a second old the database is asked; when it cannot be asked, nobody is let in (503). ``app.auth.signals``
-brings word from other processes sooner; the feed stays the truth.
+is over a second old, or our clock is wrong, the database is asked; when it cannot be asked, nobody is let in (503).
+``app.auth.signals`` brings word from other processes sooner; the feed stays the truth.
 
 A session that a merge moved is in the feed too, with its new user: its access tokens that name the old one have
 expired (4011), and a refresh gives one that names the new.
@@ -39,6 +39,7 @@ class Revocations:
         self._read_at = 0
         self._fresh_until = 0.0
         self._task: asyncio.Task[None] | None = None
+        self.is_clock_wrong: Callable[[], bool] = lambda: False
         self.on_end: Callable[[str, str], None] = lambda _session_id, _reason: None
         self.announce: Callable[[list[str], str], None] = lambda _ids, _reason: None
 
@@ -86,8 +87,9 @@ class Revocations:
 
     @property
     def is_fresh(self) -> bool:
-        """Whether the feed was read within the last second."""
-        return self._clock.monotonic() <= self._fresh_until  # not the wall clock, which may step back
+        """Whether the feed was read within the last second, and by a clock that tells what is new in it."""
+        is_read = self._clock.monotonic() <= self._fresh_until  # not the wall clock, which may step back
+        return is_read and not self.is_clock_wrong()
 
     def _note(self, session_id: str, found: Revocation) -> None:
         """A session that moved to another user may end later; one that ended stays so."""

@@ -4,6 +4,7 @@ import ipaddress
 import re
 
 from app.avatars.storage import open_storage
+from app.clock_watch import APART_S
 from app.doctor.findings import FAIL, OK, WARN, Finding
 from core.clock import Clock
 from core.errors import AppError
@@ -14,7 +15,7 @@ from models.inspection import DatabaseFacts, RedisFacts
 from models.kv import Kv
 
 LEAST = {"mysql": (8, 0), "mariadb": (10, 6), "sqlite": (3, 35), "redis": (6, 2)}
-SKEW_WARN_S, SKEW_FAIL_S = 30, 300
+SKEW_WARN_S, SKEW_FAIL_S = 1, APART_S
 CONNECTIONS_LEAST = 100
 PROBE = "kaimen-doctor"
 EVERYWHERE = re.compile(r"GRANT (?!USAGE\b|PROXY\b)(.+?) ON \*\.\* TO", re.IGNORECASE)

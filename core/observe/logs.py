@@ -60,6 +60,7 @@ FIELDS = {
     "deleted": "rows deleted, by table",
     "webhook": "name of a webhook",
     "event_id": "id of an event",
+    "skew_s": "by how many seconds our clock is ahead",
 }
 _LISTED = frozenset(FIELDS)
 

@@ -226,6 +226,8 @@ PASSWORDS = Gauge("passwords_waiting", "Passwords that are being checked or wait
 SOCKETS = Gauge("sockets", "Open WebSockets")
 UNDER_WAY = Gauge("http_requests_under_way", "Requests that have not been answered yet")
 FEED_AGE_S = Gauge("revocation_feed_age_seconds", "Seconds since the revocation feed was last read")
+CLOCK_SKEW_S = Gauge("clock_skew_seconds", "By how much our clock is ahead of the database's or Redis's, whichever is "
+                     "nearer")  # fmt: skip
 AUDIT_DROPPED = Counter("audit_dropped", "Audit entries of refused sign-ins that could not be written")
 ACCEPT_RESTS = Counter("accept_rests", "Half seconds in which no connection was accepted: no descriptors were left")
 LOG_LINES = Counter("log_lines", "Log lines by level", "level")

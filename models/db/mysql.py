@@ -37,11 +37,20 @@ CONNECT_TIMEOUT_S = 1.0
 CONFLICTS = {ER.LOCK_DEADLOCK: "deadlock", ER.LOCK_WAIT_TIMEOUT: "lock_wait"}
 ALREADY_THERE = {1060, 1061, 1091}  # a column, an index; nothing to drop
 LOST = {2003, 2006, 2013, 1927, 1053}  # cannot connect, gone away, lost, killed, shutting down
+# A node without its cluster, a COMMIT that failed in the middle, a server that became read-only: behind a balancer
+# another connection may lead to one that is well.
+UNUSABLE = {ER.UNKNOWN_COM_ERROR, ER.ERROR_DURING_COMMIT, ER.OPTION_PREVENTS_STATEMENT, 1836}
 INIT = "SET SESSION sql_mode = 'TRADITIONAL', innodb_lock_wait_timeout = 1, time_zone = '+00:00', sql_notes = 0"
 ISOLATION = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
+IN_CLUSTER = "SHOW SESSION VARIABLES WHERE Variable_name = 'wsrep_on' AND Value = 'ON'"
+SEE_ALL = "SET SESSION wsrep_sync_wait = 1"  # a read sees what any node has acknowledged; only Galera knows it
 
 
 find_special = re.compile(r"""[\0\n\r\x1a"'\\]""").search  # all that the driver escapes
+
+
+class Unusable(AppError):
+    """The server behind this connection refuses to work; the connection is not kept."""
 
 
 class MySQLDialect:
@@ -139,6 +148,9 @@ class MySQL(Database):
             connection = self._find_idle() or await self._connect()
             try:
                 yield connection
+            except Unusable:
+                connection.close()
+                raise
             except (DuplicateKey, Conflict, AppError):
                 self._idle.append(connection)
                 raise
@@ -169,6 +181,8 @@ class MySQL(Database):
             connection = _Connection(**self._options)
             await connection._connect()
             await connection.query(ISOLATION)
+            if await MySQLTx(connection).fetch(IN_CLUSTER):
+                await connection.query(SEE_ALL)
             return connection
 
     @asynccontextmanager
@@ -257,7 +271,7 @@ def _translated(error: err.MySQLError) -> Exception:
         return Conflict(f"error {number}", CONFLICTS[number])
     if number in LOST or isinstance(error, err.InterfaceError):
         return LostConnection(f"error {number}")
-    failure = AlreadyThere if number in ALREADY_THERE else AppError
+    failure = AlreadyThere if number in ALREADY_THERE else Unusable if number in UNUSABLE else AppError
     return failure(Code.DATABASE_UNAVAILABLE, cause=f"error {number}")  # the driver's text may hold values
 
 

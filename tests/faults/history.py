@@ -6,7 +6,9 @@ happened or not. See ``check``.
 
 import asyncio
 import random
+import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +19,7 @@ from core.clock import Clock
 from models.db import open_database
 from simulator import Simulator
 
+Seen = Callable[[str], None]  # the fixture ``seen``
 TOLERATED = {429, 502, 503, 504}
 USERS = 40
 
@@ -39,10 +42,13 @@ class History:
 
 
 class Load:
-    """``async with load.running(): …`` keeps ``workers`` clients busy; ``history`` tells what they saw."""
+    """``async with load: …`` keeps ``workers`` clients busy; ``history`` tells what they saw.
 
-    def __init__(self, backend: Backend, workers: int = 8, pause_s: float = 0.0) -> None:
-        self._backend = backend
+    With several instances each call goes to one of them by chance.
+    """
+
+    def __init__(self, backend: Backend, *others: Backend, workers: int = 8, pause_s: float = 0.0) -> None:
+        self.backends = [backend, *others]
         self.workers = workers
         self._pause_s = pause_s
         self._stop = asyncio.Event()
@@ -76,7 +82,7 @@ class Load:
 
     async def _login(self, user: str) -> dict[str, Any] | None:
         self.history.codes += 1
-        reply = await self._ask("POST", "/api/auth", {"action": "login", "code": self._backend.wx_login(user)})
+        reply = await self._ask("POST", "/api/auth", {"action": "login", "code": self.backends[0].wx_login(user)})
         if reply is None:
             return None
         data: dict[str, Any] = reply.data
@@ -99,7 +105,7 @@ class Load:
     async def _ask(self, method: str, path: str, body: Any, token: str | None = None) -> Reply | None:
         """The reply if it is a success."""
         try:
-            reply = await self._backend.call(method, path, body, token)
+            reply = await self._random.choice(self.backends).call(method, path, body, token)
         except (OSError, HTTPClientError):
             reply = Reply(599, {}, "")
         self.history.statuses[reply.status] += 1
@@ -110,6 +116,17 @@ class Load:
         if reply.status not in TOLERATED | {599}:
             self.history.wrong.append(f"{method} {path} ended with {reply.status}: {reply.text[:100]}")
         return None
+
+
+async def well_within(load: Load, seconds: float) -> float:
+    """Seconds until ten operations in a row went well."""
+    started = time.monotonic()
+    async with asyncio.timeout(seconds):
+        while True:
+            failed = load.history.failed
+            await load.until(10)
+            if load.history.failed == failed:
+                return time.monotonic() - started
 
 
 async def check(history: History, database_url: str, backend: Backend) -> None:

@@ -6,7 +6,7 @@ import time
 import pymysql
 import pytest
 import redis as redis_client
-from history import Load, check
+from history import Load, check, well_within
 
 from backend import Backend, StartBackend, Store
 from servers import MariaDB, Redis
@@ -18,17 +18,6 @@ KILLS = 3
 async def backend(start_backend: StartBackend, own_servers: tuple[MariaDB, Redis]) -> Backend:
     mariadb, redis = own_servers
     return await start_backend(Store(mariadb.url, redis.url))
-
-
-async def well_within(load: Load, seconds: float) -> float:
-    """Seconds until ten operations in a row went well."""
-    started = time.monotonic()
-    async with asyncio.timeout(seconds):
-        while True:
-            failed = load.history.failed
-            await load.until(10)
-            if load.history.failed == failed:
-                return time.monotonic() - started
 
 
 async def test_mariadb_killed_and_restarted_under_load(backend: Backend, own_servers: tuple[MariaDB, Redis]) -> None:
