@@ -145,6 +145,8 @@ def milliseconds(value: float | None) -> str:
     """For people."""
     if value is None:
         return "–"
+    if value >= 1000:
+        return f"{value / 1000:.1f} s"
     return f"{value:.1f} ms" if value < 10 else f"{value:.0f} ms"
 
 
