@@ -109,8 +109,8 @@ def number(value: float) -> str:
 
 
 def legend(chart: Chart) -> str:
-    """The names, where there is more than one."""
-    if len(chart.lines) < 2:
+    """The names, where the title does not say what it is."""
+    if len(chart.lines) < 2 and not chart.stacked:
         return ""
     items = "".join(
         f'<span><i style="background:var(--{line.colour})"></i>{escape(line.name)}</span>' for line in chart.lines

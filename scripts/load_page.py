@@ -45,7 +45,7 @@ main { max-width: 1180px; margin: 0 auto; padding: 28px 16px 40px; }
 h1 { font-size: 26px; line-height: 1.2; margin: 0 0 6px; letter-spacing: -0.01em; }
 h2 { font-size: 15px; margin: 0; }
 p { margin: 0; color: var(--soft-ink); max-width: 78ch; }
-.tiles { display: grid; gap: 12px; margin: 20px 0 24px; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); }
+.tiles { display: grid; gap: 12px; margin: 20px 0 24px; grid-template-columns: repeat(auto-fit, minmax(126px, 1fr)); }
 .tile, .card { background: var(--card); border: 1px solid var(--rule); border-radius: 10px; }
 .tile { padding: 12px 14px; }
 .tile b { display: block; font-size: 24px; font-weight: 600; line-height: 1.2; font-variant-numeric: tabular-nums; }
@@ -65,7 +65,7 @@ section > h2 { font-size: 18px; margin: 28px 0 10px; }
 .plot .y { right: calc(100% + 6px); transform: translateY(50%); }
 .plot .x { top: calc(100% + 7px); transform: translateX(-50%); }
 .plot .aim { left: 5px; transform: translateY(-3px); color: var(--bad); }
-.plot .name { top: 3px; transform: translateX(4px); }
+.plot .name { top: 4px; transform: translateX(4px); padding: 2px 4px; border-radius: 3px; background: var(--card); }
 .plot .nothing { inset: 0; margin: auto; height: 1em; width: max-content; font-size: 13px; }
 path, line { vector-effect: non-scaling-stroke; fill: none; stroke-linejoin: round; }
 .rule { stroke: var(--rule); stroke-width: 1; }
@@ -84,6 +84,8 @@ td.n, th.n { text-align: right; white-space: nowrap; }
 @media (max-width: 760px) { .grid { grid-template-columns: minmax(0, 1fr); } h1 { font-size: 22px; }
   .tiles { grid-template-columns: repeat(2, minmax(0, 1fr)); } .plot .odd { display: none; }
   .targets thead { display: none; } .targets td, .targets th { display: block; border: 0; padding: 1px 0; }
+  .targets th { font-weight: 600; } .targets td:nth-child(2) { color: var(--soft-ink); }
+  .targets td:nth-child(2)::before { content: "aim: "; }
   .targets tr { display: block; border-top: 1px solid var(--rule); padding: 8px 0; } }
 """
 
@@ -143,6 +145,8 @@ def milliseconds(value: float | None) -> str:
     """For people."""
     if value is None:
         return "–"
+    if value >= 1000:
+        return f"{value / 1000:.1f} s"
     return f"{value:.1f} ms" if value < 10 else f"{value:.0f} ms"
 
 

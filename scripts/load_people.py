@@ -237,7 +237,6 @@ class QrPage:
             body = {"pollSecret": self._scan["pollSecret"], "ticket": ticket}
             await self._line.call("scan", "POST", f"/api/scan/{self._scan['scanId']}/redeem", body)
             return
-        self._world.second().note("told", NO_ANSWER, None)
         self._world.note_problem("told: not in time")
 
     def close(self) -> None:
