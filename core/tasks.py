@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Any, Self
 
 AGAIN_S = 0.1
-TURNS = 4
+TURNS = 10
 
 
 class FairTimeout:

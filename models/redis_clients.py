@@ -12,6 +12,7 @@ from core.settings import SettingsInvalid
 from models.redis_library import ClusterNode, NoBackoff, RedisCluster, Retry, Sentinel, aioredis
 
 CONNECT_TIMEOUT_S = 0.2
+SUBSCRIBE_TIMEOUT_S = 1.0  # to connect for a subscription; the limit of a command is that of ``Kv``
 MAX_CONNECTIONS = 16
 REDIRECTS = 3  # of a command, while slots move
 PORTS = {"redis+sentinel": 26379, "redis+cluster": 6379}
@@ -48,7 +49,7 @@ def _of_server(url: str) -> "aioredis.Redis":
     return aioredis.Redis.from_url(
         url,
         decode_responses=True,
-        socket_connect_timeout=CONNECT_TIMEOUT_S,
+        socket_connect_timeout=SUBSCRIBE_TIMEOUT_S,
         retry=Retry(NoBackoff(), 0),
         max_connections=MAX_CONNECTIONS,
     )
