@@ -62,8 +62,12 @@ class Load:
         self._tasks = [asyncio.create_task(self._client(number)) for number in range(self.workers)]
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    def stop(self) -> None:
+        """Each client ends with what it is about."""
         self._stop.set()
+
+    async def __aexit__(self, *_: object) -> None:
+        self.stop()
         await asyncio.gather(*self._tasks)
 
     async def until(self, count: int, outcome: str = "ok") -> None:

@@ -2,24 +2,29 @@
 
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import signal
 import subprocess
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from history import Load, check
+from history import Load, Seen, check
 from processes import Outside, Processes
-from tornado.httpclient import HTTPClientError
-from tornado.websocket import websocket_connect
+from tornado.httpclient import HTTPClientError, HTTPRequest
+from tornado.websocket import WebSocketClientConnection, websocket_connect
 
-from backend import Store
+from backend import Backend, StartBackend, Store
 from nginx_server import Nginx
+from scan_client import ORIGIN, Page, open_page
 from simulator import Simulator
 
 SITE = Path(__file__).parents[2] / "deploy/nginx/kaimen.conf"
+POLLS = 400
 
 
 @pytest.fixture
@@ -68,30 +73,99 @@ async def test_a_process_killed_behind_nginx_costs_what_was_under_way_and_repeat
     await check(load.history, server_store.database_url, client)
 
 
-async def test_sigterm_closes_many_sockets_and_finishes_what_is_under_way(
-    processes: Processes, simulator: Simulator, server_store: Store
+async def test_sigterm_under_load_closes_sockets_answers_polls_and_finishes_what_is_under_way(
+    processes: Processes, simulator: Simulator, server_store: Store, full_size: bool, seen: Seen
 ) -> None:
+    count, polling = (1000, 200) if full_size else (200, 40)
     process = await processes.start()
     client = Outside(simulator, processes.url)
-    token = (await client.login())["accessToken"]
-    url = f"ws://127.0.0.1:{processes.port}/api/session/ws"
-    sockets = [await websocket_connect(url) for _ in range(20)]
-    for one in sockets[:5]:
-        await one.write_message(json.dumps({"type": "AUTH", "token": token}))
-        await one.read_message()
-    simulator.faults.add({"api": "jscode2session", "delayS": 1, "times": 1})
-    slow = asyncio.create_task(client.login("bob"))
-    await asyncio.sleep(0.3)
-    ending = asyncio.create_task(end(process))
-    assert [await one.read_message() for one in sockets] == [None] * 20
-    assert {one.close_code for one in sockets} == {1001}
-    for one in sockets:
-        one.close()
-    assert (await slow)["isNewUser"] is True
-    assert await ending == 0
-    with pytest.raises((OSError, HTTPClientError)):
-        await client.get("/healthz")
+    page = await open_page(client)
+    sockets = await open_sockets(client, page, count)
+    polls = [asyncio.create_task(page.poll(client, query="?wait=25&version=99")) for _ in range(polling)]
+    async with Load(client, workers=4) as load:
+        await load.until(50)
+        simulator.faults.add({"api": "jscode2session", "delayS": 1, "times": 1})
+        slow = asyncio.create_task(Outside(simulator, processes.url).login("bob"))
+        await load.until(20)
+        load.stop()
+        started = time.monotonic()
+        ending = asyncio.create_task(end(process))
+        assert [await one.read_message() for one in sockets] == [None] * count
+        assert {one.close_code for one in sockets} == {1001}
+        with pytest.raises((OSError, HTTPClientError)):
+            await Outside(simulator, processes.url).get("/readyz")  # it takes nobody any more
+        for one in sockets:
+            one.close()
+        assert {(await poll).status for poll in polls} == {200}
+        assert (await slow)["isNewUser"] is True
+        assert await ending == 0
+    seen(f"{count} sockets and {polling} polls: ended after {time.monotonic() - started:.1f} s")
+    assert load.history.wrong == []
     await client.close()
+
+
+async def open_sockets(client: Outside, page: Page, count: int) -> list[WebSocketClientConnection]:
+    """A few of sessions, some of which have not said yet whose they are; the others watch a scan."""
+    token = (await client.login())["accessToken"]
+    own = [await open_socket(client, "session", {"token": token} if number < 5 else {}) for number in range(20)]
+    proof = {"pollSecret": page.secret, "version": 0}
+    return own + [await open_socket(client, f"scan/{page.id}", proof) for _ in range(count - 20)]
+
+
+async def open_socket(client: Outside, of: str, proof: dict[str, Any]) -> WebSocketClientConnection:
+    url = f"{client.url.replace('http:', 'ws:')}/api/{of}/ws"
+    socket = await websocket_connect(HTTPRequest(url, headers={"Origin": ORIGIN}))
+    if proof:
+        await socket.write_message(json.dumps({"type": "AUTH", **proof}))
+        assert await socket.read_message()
+    return socket
+
+
+async def test_long_polls_that_are_given_up_leave_nothing_behind(
+    start_backend: StartBackend, server_store: Store, full_size: bool, seen: Seen
+) -> None:
+    backend = await start_backend(server_store, rate_limits="off")
+    page = await open_page(backend)
+    await give_up_polls(backend, page)  # a first time, so that everything is loaded
+    before, slowest = usage(), 0.0
+    for _ in range(25 if full_size else 5):
+        slowest = max(slowest, await give_up_polls(backend, page))
+    assert slowest < 1
+    descriptors, tasks, memory = (after / start for after, start in zip(usage(), before, strict=True))
+    assert (descriptors, tasks) == (pytest.approx(1, abs=0.05), pytest.approx(1, abs=0.05))
+    assert memory < 1.05
+    seen(f"each {POLLS} gone after {slowest:.2f} s at most, memory {memory:.3f} of what it was")
+
+
+async def give_up_polls(backend: Backend, page: Page) -> float:
+    """Seconds until the last of many polls that are cut off at once is waited for no more."""
+    hub, port = backend.kaimen.scan_hub, int(backend.url.rpartition(":")[2])
+    head = (
+        f"GET /api/scan/{page.id}?wait=25&version=99 HTTP/1.1\r\nHost: kaimen\r\nX-Poll-Secret: {page.secret}\r\n\r\n"
+    )
+    writers = [(await asyncio.open_connection("127.0.0.1", port))[1] for _ in range(POLLS)]
+    for writer in writers:
+        writer.write(head.encode())
+    await reach(hub.size, POLLS)
+    started = time.monotonic()
+    for writer in writers:
+        writer.transport.abort()
+    await reach(hub.size, 0)
+    await reach(backend.kaimen.health.under_way, 0)
+    return time.monotonic() - started
+
+
+async def reach(size: Callable[[], int], wanted: int) -> None:
+    async with asyncio.timeout(20):
+        while size() != wanted:
+            await asyncio.sleep(0.01)
+
+
+def usage() -> tuple[int, int, int]:
+    """Descriptors, tasks, and pages of memory of this process."""
+    gc.collect()
+    memory = Path("/proc/self/statm").read_text().split()[1]
+    return len(list(Path("/proc/self/fd").iterdir())), len(asyncio.all_tasks()), int(memory)
 
 
 async def test_a_process_without_descriptors_neither_spins_nor_dies_and_recovers(

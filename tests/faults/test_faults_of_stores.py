@@ -2,16 +2,33 @@
 
 import asyncio
 import time
+from pathlib import Path
 
 import pymysql
 import pytest
 import redis as redis_client
-from history import Load, check, well_within
+from history import Load, Seen, check, well_within
+from small_disk import SmallDisk
 
 from backend import Backend, StartBackend, Store
+from core.clock import Clock
+from models import migrations
+from models.db import open_database
+from rows import migrate
 from servers import MariaDB, Redis
 
 KILLS = 3
+FILLERS = {
+    "users": "(id, created_at, updated_at) SELECT CONCAT('filler', seq), 0, 0",
+    "sessions": (
+        "(id, user_id, generation, refresh_key, auth_method, auth_at, created_at, rotated_at, expires_at, ends_at, "
+        "device, address) SELECT CONCAT('filler', seq), CONCAT('filler', seq), 1, '', '', 0, 0, 0, 0, 0, '', ''"
+    ),
+}
+MIGRATIONS = (  # as those of sql/mysql
+    "ALTER TABLE {table} ADD COLUMN later BIGINT NOT NULL DEFAULT 0, ALGORITHM=INSTANT, LOCK=DEFAULT",
+    "ALTER TABLE {table} ADD INDEX later (later, created_at), ALGORITHM=INPLACE, LOCK=NONE",
+)
 
 
 @pytest.fixture
@@ -147,3 +164,52 @@ async def test_rows_held_by_somebody_else_are_waited_for_and_then_told(
             connection.query("UNLOCK TABLES")
         await well_within(load, 5)
     await check(load.history, mariadb.url, backend)
+
+
+async def test_a_full_disk_under_the_database_stops_writes_and_no_reads(
+    start_backend: StartBackend, redis_server: Redis, seen: Seen
+) -> None:
+    with SmallDisk() as mariadb:
+        await migrate(mariadb.url)
+        redis_server.flush()
+        backend = await start_backend(Store(mariadb.url, redis_server.patient_url))
+        login = await backend.login()
+        async with Load(backend) as load:
+            load.history.codes += 1
+            await load.until(50)
+            filler = await asyncio.to_thread(mariadb.fill)
+            await load.until(20, "fail")
+            assert (await backend.get("/api/user/info", login["accessToken"])).status == 200
+            filler.unlink()
+            seen(f"well after {await well_within(load, 5):.1f} s")
+        await check(load.history, mariadb.url, backend)
+
+
+async def test_a_migration_of_large_tables_under_load_fails_no_request(
+    backend: Backend, own_servers: tuple[MariaDB, Redis], tmp_path: Path, full_size: bool, seen: Seen
+) -> None:
+    mariadb, _ = own_servers
+    count = 200_000 if full_size else 20_000
+    write_migrations(tmp_path / "mysql")
+    for table, rows in FILLERS.items():
+        mariadb.execute(f"INSERT INTO kaimen.{table} {rows} FROM kaimen.seq_1_to_{count}")
+    database = open_database(mariadb.url, Clock())
+    async with Load(backend) as load:
+        await load.until(100)
+        started, before = time.monotonic(), load.history.counts["ok"]
+        assert await migrations.migrate(database, Clock(), folder=tmp_path) == len(FILLERS) * len(MIGRATIONS)
+        took_s, during = time.monotonic() - started, load.history.counts["ok"] - before
+        await load.until(100)
+    await database.close()
+    assert load.history.failed == 0, load.history.statuses
+    seen(f"{count} rows a table: {took_s:.1f} s, {during} operations meanwhile, 0 failures")
+    for table in FILLERS:
+        mariadb.execute(f"DELETE FROM kaimen.{table} WHERE id LIKE 'filler%'")
+    await check(load.history, mariadb.url, backend)
+
+
+def write_migrations(folder: Path) -> None:
+    folder.mkdir()
+    texts = [text.format(table=table) for table in FILLERS for text in MIGRATIONS]
+    for number, text in enumerate(texts, 9001):
+        (folder / f"{number}_later.sql").write_text(text)
