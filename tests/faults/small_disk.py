@@ -11,7 +11,7 @@ MOUNT = f'mount -t tmpfs -o size={SIZE_MB}m kaimen "$1" && cp -a --sparse=never 
 
 
 def may_mount() -> bool:
-    """Whether this account may have disks of its own, as root may; told in the summary of the tests where it may not."""
+    """Whether this account may have disks of its own, as root may."""
     trial = ["unshare", "-m", "mount", "-t", "tmpfs", "kaimen", "/mnt"]
     return subprocess.run(trial, capture_output=True, check=False).returncode == 0
 
