@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import time
 
 import pytest
 from history import Load, Seen, check
@@ -34,13 +35,15 @@ async def test_half_a_minute_apart_is_tolerated(start_backend: StartBackend, ser
 
 @pytest.mark.parametrize("ahead_s", [-600, 6])
 async def test_a_clock_that_steps_makes_its_process_unready_until_it_steps_back(
-    start_backend: StartBackend, server_store: Store, ahead_s: int
+    start_backend: StartBackend, server_store: Store, ahead_s: int, seen: Seen
 ) -> None:
     backend = await start_backend(server_store)
     assert await readiness(backend, 200) == []
     backend.clock.advance(ahead_s)
+    started = time.monotonic()
     assert await readiness(backend, 503) == ["clock"]
     assert metrics.CLOCK_SKEW_S.value() == pytest.approx(ahead_s, abs=1)
+    seen(f"not ready after {time.monotonic() - started:.1f} s")
     backend.clock.advance(-ahead_s)
     assert await readiness(backend, 200) == []
 

@@ -68,7 +68,7 @@ async def test_a_node_that_is_killed_is_missed_by_its_own_instance_only(
     async with Load(*backends[:2]) as load:
         await load.until(100)
         await asyncio.to_thread(doomed.kill)
-        seen(f"well on the others after {await well_within(load, 5):.1f} s, {load.history.failed} failures")
+        seen(f"well on the others after {await well_within(load, 5):.2f} s, {load.history.failed} failures")
         assert (await backends[2].auth("login", code=backends[2].wx_login())).error == "database_unavailable"
         await asyncio.to_thread(doomed.start)
         load.backends.append(backends[2])
@@ -97,6 +97,6 @@ async def test_a_node_that_has_lost_both_others_lets_nobody_in_until_they_are_ba
         assert time.monotonic() - started < 0.5  # at once: the node itself says so
         assert (await backends[0].get("/readyz")).status == 503
         await asyncio.to_thread(galera.start, *others)
-        seen(f"well {await well_within(load, 5):.1f} s after the others are back")
+        seen(f"well {await well_within(load, 5):.2f} s after the others are back")
     for node in galera.nodes:
         await check(load.history, node.url, backends[0])

@@ -37,7 +37,9 @@ async def backend(start_backend: StartBackend, own_servers: tuple[MariaDB, Redis
     return await start_backend(Store(mariadb.url, redis.url))
 
 
-async def test_mariadb_killed_and_restarted_under_load(backend: Backend, own_servers: tuple[MariaDB, Redis]) -> None:
+async def test_mariadb_killed_and_restarted_under_load(
+    backend: Backend, own_servers: tuple[MariaDB, Redis], seen: Seen
+) -> None:
     mariadb, _ = own_servers
     async with Load(backend) as load:
         await load.until(100)
@@ -47,7 +49,7 @@ async def test_mariadb_killed_and_restarted_under_load(backend: Backend, own_ser
         assert (await backend.auth("login", code=backend.wx_login())).error == "database_unavailable"
         assert time.monotonic() - started < 2.2
         await asyncio.to_thread(mariadb.start)
-        await well_within(load, 5)
+        seen(f"well after {await well_within(load, 5):.2f} s, {load.history.failed} failures before")
     await check(load.history, mariadb.url, backend)
 
 
@@ -77,7 +79,7 @@ async def test_all_connections_killed_under_load(backend: Backend, own_servers: 
 
 
 async def test_a_database_that_becomes_read_only(
-    start_backend: StartBackend, backend: Backend, own_servers: tuple[MariaDB, Redis]
+    start_backend: StartBackend, backend: Backend, own_servers: tuple[MariaDB, Redis], seen: Seen
 ) -> None:
     mariadb, redis = own_servers
     login = await backend.login()
@@ -89,7 +91,7 @@ async def test_a_database_that_becomes_read_only(
     assert (await plain.get("/api/user/info", login["accessToken"])).status == 200
     mariadb.execute("SET GLOBAL read_only = 0")
     async with Load(plain) as load:
-        await well_within(load, 5)
+        seen(f"well after {await well_within(load, 5):.2f} s")
     assert load.history.wrong == []
 
 
@@ -151,7 +153,7 @@ async def test_a_blocked_redis_holds_nobody_up_for_long(backend: Backend, own_se
 
 
 async def test_rows_held_by_somebody_else_are_waited_for_and_then_told(
-    backend: Backend, own_servers: tuple[MariaDB, Redis]
+    backend: Backend, own_servers: tuple[MariaDB, Redis], seen: Seen
 ) -> None:
     mariadb, _ = own_servers
     async with Load(backend) as load:
@@ -162,7 +164,7 @@ async def test_rows_held_by_somebody_else_are_waited_for_and_then_told(
             await asyncio.to_thread(connection.query, "LOCK TABLES users WRITE")
             await load.until(3, "fail")
             connection.query("UNLOCK TABLES")
-        await well_within(load, 5)
+        seen(f"well after {await well_within(load, 5):.2f} s, {load.history.failed} failures before")
     await check(load.history, mariadb.url, backend)
 
 
@@ -182,7 +184,7 @@ async def test_a_full_disk_under_the_database_stops_writes_and_no_reads(
             await load.until(20, "fail")
             assert (await backend.get("/api/user/info", login["accessToken"])).status == 200
             filler.unlink()
-            seen(f"well after {await well_within(load, 5):.1f} s")
+            seen(f"well after {await well_within(load, 5):.2f} s")
         await check(load.history, mariadb.url, backend)
 
 

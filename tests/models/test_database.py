@@ -115,6 +115,16 @@ async def test_a_statement_without_an_answer_ends_in_time(mysql: Database) -> No
     assert await mysql.fetch("SELECT 1") == [(1,)]
 
 
+@pytest.mark.parametrize("number", [1047, 1180, 1290, 1836])
+async def test_a_connection_whose_server_refuses_to_work_is_not_kept(mysql: Database, number: int) -> None:
+    before = await mysql.fetch("SELECT CONNECTION_ID()")
+    assert await mysql.fetch("SELECT CONNECTION_ID()") == before
+    with pytest.raises(AppError) as raised:
+        await mysql.run(lambda tx: tx.execute(f"SIGNAL SQLSTATE '08S01' SET MYSQL_ERRNO = {number}"))
+    assert raised.value.code is Code.DATABASE_UNAVAILABLE
+    assert await mysql.fetch("SELECT CONNECTION_ID()") != before
+
+
 async def test_a_cancelled_caller_never_leaves_its_answer_to_another(mysql: Database) -> None:
     async def ask(number: int) -> int:
         return int((await mysql.fetch("SELECT %s + SLEEP(0.001)", [number]))[0][0])
