@@ -8,7 +8,7 @@ import resource
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from tornado.curl_httpclient import CurlAsyncHTTPClient
@@ -18,6 +18,7 @@ from servers import free_port
 from simulator import DEFAULT_APPS, Simulator
 
 PROGRAM = str(Path(sys.executable).parent / "kaimen")
+FAKETIME = "/usr/$LIB/faketime/libfaketime.so.1"  # $LIB is for the loader (ld.so(8))
 MASTER = "k1:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 
 
@@ -53,8 +54,8 @@ class Processes:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    async def start(self, descriptors: int | None = None, within: Sequence[str] = ()) -> "subprocess.Popen[bytes]":
-        """One more, ready when it is returned; ``within`` is a command that runs it."""
+    async def start(self, descriptors: int | None = None, ahead_s: int = 0) -> "subprocess.Popen[bytes]":
+        """One more, ready when it is returned, under a clock that is so far ahead."""
 
         def limit() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors or 0, descriptors or 0))
@@ -62,8 +63,10 @@ class Processes:
         path = self._folder / f"notify-{len(self._running)}"
         with listening(path) as notified:
             environment = {**self._environment, "NOTIFY_SOCKET": str(path)}
+            if ahead_s:  # not by the command faketime, which would be killed instead of the process that it runs
+                environment |= {"LD_PRELOAD": FAKETIME, "FAKETIME": f"{ahead_s:+d}s"}
             process = subprocess.Popen(  # noqa: ASYNC220 - it returns at once
-                [*within, PROGRAM, "serve"],
+                [PROGRAM, "serve"],
                 cwd=self._folder,
                 env=environment,
                 preexec_fn=limit if descriptors else None,

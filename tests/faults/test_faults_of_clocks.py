@@ -67,7 +67,7 @@ async def test_a_process_under_another_clock_serves_and_says_that_it_is_wrong(
 ) -> None:
     """It starts behind its own first look, as after a machine whose clock was never set."""
     assert shutil.which("faketime"), "faketime is not installed (Debian and Ubuntu: apt-get install faketime)"
-    await processes.start(within=["faketime", "-f", f"{ahead_s:+d}s"])
+    await processes.start(ahead_s=ahead_s)
     client = Outside(simulator, processes.url)
     ready = await client.get("/readyz")
     assert (ready.status, ready.body["unusable"]) == (503, ["clock"])

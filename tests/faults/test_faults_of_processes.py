@@ -25,6 +25,7 @@ from simulator import Simulator
 
 SITE = Path(__file__).parents[2] / "deploy/nginx/kaimen.conf"
 POLLS = 400
+FEW = 4  # descriptors and tasks that come and go by themselves
 
 
 @pytest.fixture
@@ -131,10 +132,12 @@ async def test_long_polls_that_are_given_up_leave_nothing_behind(
     for _ in range(25 if full_size else 5):
         slowest = max(slowest, await give_up_polls(backend, page))
     assert slowest < 1
-    descriptors, tasks, memory = (after / start for after, start in zip(usage(), before, strict=True))
-    assert (descriptors, tasks) == (pytest.approx(1, abs=0.05), pytest.approx(1, abs=0.05))
-    assert memory < 1.05
-    seen(f"each {POLLS} gone after {slowest:.2f} s at most, memory {memory:.3f} of what it was")
+    descriptors, tasks, memory = zip(before, usage(), strict=True)
+    for start, after in (descriptors, tasks):
+        assert abs(after - start) <= max(FEW, start / 20)
+    grown = memory[1] / memory[0]
+    assert grown < 1.05
+    seen(f"each {POLLS} gone after {slowest:.2f} s at most, memory {grown:.3f} of what it was")
 
 
 async def give_up_polls(backend: Backend, page: Page) -> float:

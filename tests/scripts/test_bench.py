@@ -15,7 +15,7 @@ def bench(*options: str) -> subprocess.CompletedProcess[str]:
 def test_help_names_every_option() -> None:
     shown = bench("--help")
     assert shown.returncode == 0
-    assert "usage: scripts/bench [--seconds N] [--only CASE]… [--json]" in shown.stdout
+    assert "usage: scripts/bench [--seconds N] [--only CASE]… [--traces] [--json]" in shown.stdout
     assert shown.stderr == ""
 
 
