@@ -3,28 +3,17 @@
 import re
 import socket
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from test_commands import Running, kaimen, post
 
 from backend import PASSWORD
+from commands import Running, kaimen, post
 from otlp_receiver import Collector
 from servers import free_port
 
 STOPS_WITHIN_S = 15.0  # six for the last export; the rest is for a busy machine
-
-
-@pytest.fixture
-def running() -> Iterator[list[Running]]:
-    started: list[Running] = []
-    yield started
-    for one in started:
-        if one.process.poll() is None:
-            one.process.kill()
-            one.process.wait()
 
 
 def serve(folder: Path, running: list[Running], **settings: str) -> str:

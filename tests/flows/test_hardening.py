@@ -2,13 +2,14 @@
 
 import asyncio
 import contextlib
+import os
+import signal
 import sqlite3
 
 import pytest
 
 from backend import APPID, PASSWORD, Backend, StartBackend, Store
 from core.clock import Clock
-from models import migrations
 from models.db import open_database
 from servers import MariaDB, Redis
 
@@ -146,26 +147,21 @@ async def test_the_feed_goes_on_after_an_error_it_did_not_expect(backend: Backen
     await database.close()
 
 
-async def test_a_database_that_hangs_keeps_nobody_waiting_for_others(start_backend: StartBackend) -> None:
-    import signal
-
-    with MariaDB() as mariadb, Redis() as redis:
-        database = open_database(mariadb.url, Clock())
-        await migrations.migrate(database, Clock())
-        await database.close()
-        backend = await start_backend(Store(mariadb.url, redis.url))
-        login = await backend.login()
-        codes = [backend.wx_login() for _ in range(320)]
-        with contextlib.ExitStack() as resumed:
-            import os
-
-            assert mariadb.pid
-            os.kill(mariadb.pid, signal.SIGSTOP)
-            resumed.callback(os.kill, mariadb.pid, signal.SIGCONT)
-            started = Clock().monotonic()
-            calls = [backend.auth("login", code=code) for code in codes]
-            calls += [backend.get("/api/user/info", login["accessToken"]) for _ in range(100)]
-            replies = await asyncio.gather(*calls)
-            took = Clock().monotonic() - started
-        assert {reply.status for reply in replies} == {503}
-        assert took < 7  # five batches of 1.8 s one after the other would be more
+async def test_a_database_that_hangs_keeps_nobody_waiting_for_others(
+    start_backend: StartBackend, own_servers: tuple[MariaDB, Redis]
+) -> None:
+    mariadb, redis = own_servers
+    backend = await start_backend(Store(mariadb.url, redis.url))
+    login = await backend.login()
+    codes = [backend.wx_login() for _ in range(320)]
+    with contextlib.ExitStack() as resumed:
+        assert mariadb.pid
+        os.kill(mariadb.pid, signal.SIGSTOP)
+        resumed.callback(os.kill, mariadb.pid, signal.SIGCONT)
+        started = Clock().monotonic()
+        calls = [backend.auth("login", code=code) for code in codes]
+        calls += [backend.get("/api/user/info", login["accessToken"]) for _ in range(100)]
+        replies = await asyncio.gather(*calls)
+        took = Clock().monotonic() - started
+    assert {reply.status for reply in replies} == {503}
+    assert took < 7  # five batches of 1.8 s one after the other would be more
